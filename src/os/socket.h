@@ -1,0 +1,117 @@
+/* Sockets: addresses, listening, accepting, pairs, timed sending and receiving, and a stream on a
+ * plain connected descriptor.
+ *
+ * All descriptors are close-on-exec from birth. Writing never raises SIGPIPE.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/stream.h"
+#include "os/fault.h"
+
+#include <sys/socket.h>
+
+#define OS_ADDRESS_TEXT_MAX 64 /* "[2001:db8::1%4294967295]:65535" and its NUL fit */
+
+enum os_family {
+	OS_FAMILY_NONE, /* not an IP socket, or unknown */
+	OS_FAMILY_V4,
+	OS_FAMILY_V6,
+};
+
+/* An IP address with a port; value type, comparable with os_address_eq. A v4-mapped v6 address is
+ * always kept as v4. */
+struct os_address {
+	enum os_family family;
+	uint16_t port;
+	uint32_t scope_id; /* v6 link-local only */
+	uint8_t ip[16];    /* network order; v4 uses the first four bytes, the rest is zero */
+};
+
+/* The IP alone: "192.0.2.1", "2001:db8::1", "fe80::1%2"; brackets are refused. */
+struct status os_address_parse(struct slice text, uint16_t port, struct os_address *ret_address);
+/* With a port: "192.0.2.1:25", "[2001:db8::1]:25". */
+struct status os_address_parse_port(struct slice text, struct os_address *ret_address);
+/* The canonical text of RFC 5952; "-" for family NONE. */
+void os_address_print(const struct os_address *address, char text[OS_ADDRESS_TEXT_MAX]);
+void os_address_print_port(const struct os_address *address, char text[OS_ADDRESS_TEXT_MAX]);
+bool os_address_eq(const struct os_address *a, const struct os_address *b); /* port included */
+bool os_address_eq_ip(const struct os_address *a, const struct os_address *b);
+bool os_address_is_loopback(const struct os_address *address);
+
+/* The network an address lies in: the address masked to `bits` (cut to 32 or 128), port 0. For
+ * tables of limits per network. */
+struct os_address os_address_network(const struct os_address *address, unsigned bits);
+/* "192.0.2.0/24" or a bare address (all bits). INVALID when bits beyond the mask are set. */
+struct status os_network_parse(struct slice text, struct os_address *ret_network,
+                               unsigned *ret_bits);
+bool os_network_contains(const struct os_address *network, unsigned bits,
+                         const struct os_address *address);
+
+/* To and from the kernel's form. */
+socklen_t os_address_to_sockaddr(const struct os_address *address, struct sockaddr_storage *ret_sa);
+struct os_address os_address_from_sockaddr(const struct sockaddr *sa, socklen_t size);
+struct os_address socket_peer(int fd); /* family NONE when it has none */
+struct os_address socket_local(int fd);
+
+struct socket_listen_options {
+	int backlog;     /* 0: SOMAXCONN */
+	bool reuse_port; /* several processes share the port (SO_REUSEPORT) */
+	bool free_bind;  /* an address that the machine does not have yet (IP_FREEBIND) */
+};
+/* A listening, non-blocking TCP socket with SO_REUSEADDR; v6 sockets are v6 only. Port 0 lets the
+ * kernel choose (ask socket_local). EXISTS when the port is taken, DENIED when it may not be bound.
+ */
+struct status socket_listen(const struct os_address *address,
+                            const struct socket_listen_options *options, int *ret_fd,
+                            struct os_fault *ret_fault);
+
+/* What to do about a failed accept. */
+enum socket_accept {
+	SOCKET_ACCEPTED,
+	SOCKET_ACCEPT_AGAIN,     /* nothing there now: poll and come back */
+	SOCKET_ACCEPT_EXHAUSTED, /* out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+	                            stop polling the listener until a connection has ended or
+	                            SOCKET_EXHAUSTED_PAUSE_MS have passed, else the loop spins;
+	                            socket_refuse_one may be used meanwhile */
+	SOCKET_ACCEPT_BROKEN,    /* the listener itself is unusable */
+};
+#define SOCKET_EXHAUSTED_PAUSE_MS 100
+/* The accepted descriptor is blocking (a session is a thread) and has TCP_NODELAY. Connections that
+ * died in the queue are skipped. *ret_fd and *ret_peer are set for ACCEPTED only. */
+enum socket_accept socket_accept(int listener_fd, int *ret_fd, struct os_address *ret_peer);
+/* Out of descriptors: gives up *reserve_fd (opened beforehand with socket_reserve), accepts one
+ * connection, sends `goodbye`, closes it and takes the reserve again. Keeps the backlog from
+ * filling with peers that wait for nothing. False when there was none. */
+bool socket_refuse_one(int listener_fd, int *reserve_fd, struct slice goodbye);
+struct status socket_reserve(int *ret_fd);
+
+/* Starts no thread and resolves no name; blocks for at most timeout_ms. source may be NULL. */
+struct status socket_connect(const struct os_address *address, const struct os_address *source,
+                             int timeout_ms, int *ret_fd, struct os_fault *ret_fault);
+
+struct status socket_pair_seqpacket(int ret_fds[2]);
+struct status socket_pair_stream(int ret_fds[2]);
+
+struct status socket_set_nodelay(int fd, bool on);
+/* Send and receive buffers; the kernel may round and cap. */
+struct status socket_set_buffers(int fd, int send_size, int receive_size);
+
+/* Waits until the descriptor is readable / writable: TIMEOUT after timeout_ms (< 0: never). */
+struct status socket_wait_readable(int fd, int timeout_ms);
+struct status socket_wait_writable(int fd, int timeout_ms);
+/* At least one byte; *ret_n == 0 at the peer's end. TIMEOUT after timeout_ms of nothing. */
+struct status socket_receive(int fd, void *p, size_t n, int timeout_ms, size_t *ret_n);
+/* All of it. TIMEOUT when no byte could be sent for timeout_ms. CLOSED when the peer is gone. */
+struct status socket_send_all(int fd, struct slice bytes, int timeout_ms);
+
+/* A struct stream on a connected stream socket or socket pair; start_tls is UNSUPPORTED. */
+struct fd_stream {
+	struct stream stream; /* first member: &s->stream is what a session gets */
+	int fd;
+};
+void fd_stream_init(struct fd_stream *s, int fd); /* owns the descriptor from now on */
+void fd_stream_done(struct fd_stream *s);         /* closes it; safe on a zeroed stream and twice */
+/* Takes the descriptor out, to hand the connection over: flush first; what stream_buffered shows
+ * has been read from it already and must travel along. */
+int fd_stream_take_fd(struct fd_stream *s);
