@@ -9,6 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* OpenSSL's headers use some of these names for parameters ("rand"), so targets that link it have
+ * them read before the names are poisoned. Set by tls_key_dep and tls_dep. */
+#ifdef WITH_OPENSSL_HEADERS
+#include <openssl/core_dispatch.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#endif
+
 #undef strncpy
 #undef isalpha
 #undef isdigit
