@@ -4,17 +4,19 @@
  *   rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters] CRLF     section 4.1.1.3
  *   bdat = "BDAT" SP chunk-size [SP "LAST"] CRLF                 RFC 3030 section 2
  *
- * Tolerated: blanks at the end of a line (RFC 5321 section 4.1.1 asks for it) and spaces between the
- * colon and the path, which many clients send.
+ * Tolerated: blanks at the end of a line (RFC 5321 section 4.1.1 asks for it) and spaces between
+ * the colon and the path, which many clients send.
  */
 #include "smtp/command.h"
 
+/* clang-format off */
 static const char *const verb_names[SMTP_VERB_COUNT] = {
 	[SMTP_VERB_UNKNOWN] = "",
 #define X(name) [SMTP_VERB_##name] = #name,
 	SMTP_VERB_LIST(X)
 #undef X
 };
+/* clang-format on */
 
 const char *smtp_verb_name(enum smtp_verb verb)
 {
@@ -53,7 +55,7 @@ static bool skip_keyword(struct cursor *c, const char *keyword)
 }
 
 enum smtp_reply_id smtp_mail_parse(struct slice argument, struct arena *arena,
-				   struct smtp_mail *ret_mail)
+                                   struct smtp_mail *ret_mail)
 {
 	struct cursor c = cursor_of(argument);
 	struct smtp_mail mail = {0};
@@ -74,7 +76,7 @@ enum smtp_reply_id smtp_mail_parse(struct slice argument, struct arena *arena,
 }
 
 enum smtp_reply_id smtp_rcpt_parse(struct slice argument, bool utf8, struct arena *arena,
-				   struct smtp_rcpt *ret_rcpt)
+                                   struct smtp_rcpt *ret_rcpt)
 {
 	struct cursor c = cursor_of(argument);
 	struct smtp_rcpt rcpt = {0};
@@ -85,7 +87,8 @@ enum smtp_reply_id smtp_rcpt_parse(struct slice argument, bool utf8, struct aren
 		return SMTP_REPLY_ENVELOPE_TOO_LARGE;
 	if (!cursor_ok(&c))
 		return SMTP_REPLY_BAD_RCPT;
-	enum smtp_reply_id reply = smtp_rcpt_params_parse(cursor_rest(&c), utf8, arena, &rcpt.params);
+	enum smtp_reply_id reply =
+	        smtp_rcpt_params_parse(cursor_rest(&c), utf8, arena, &rcpt.params);
 	if (reply != SMTP_REPLY_NONE)
 		return reply;
 	if (rcpt.to.utf8 && !utf8) /* RFC 6531 section 3.5 */
@@ -127,8 +130,9 @@ void smtp_rcpt_print(const struct smtp_rcpt *rcpt, struct buf *out)
 bool smtp_is_foreign_protocol(struct slice line)
 {
 	static const char *const starts[] = {
-		"GET /", "POST /", "PUT /", "HEAD /", "OPTIONS ", "CONNECT ", "PRI * HTTP/", "SSH-",
-		"\x16\x03", /* TLS record: handshake, version 3 */
+	        "GET /",       "POST /",   "PUT /",
+	        "HEAD /",      "OPTIONS ", "CONNECT ",
+	        "PRI * HTTP/", "SSH-",     "\x16\x03" /* TLS record: handshake, version 3 */,
 	};
 	for (size_t i = 0; i < N_ELEMENTS(starts); i++)
 		if (slice_starts(line, slice_str(starts[i])))

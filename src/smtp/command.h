@@ -1,12 +1,14 @@
 /* Command lines of SMTP (RFC 5321 section 4.1.1): a line without its CRLF becomes a verb and its
- * argument, and the argument of MAIL, RCPT and BDAT a typed value. Errors are rows of the reply table.
+ * argument, and the argument of MAIL, RCPT and BDAT a typed value. Errors are rows of the reply
+ * table.
  */
 #pragma once
 
 #include "smtp/param.h"
 
 /* Longest command line with its CRLF: the 512 octets of RFC 5321 section 4.5.3.1.4 and what the
- * extensions add (AUTH 500, ORCPT 500, ENVID 107, SIZE 26, NOTIFY 28, BODY 17, SMTPUTF8 10, RET 8). */
+ * extensions add (AUTH 500, ORCPT 500, ENVID 107, SIZE 26, NOTIFY 28, BODY 17, SMTPUTF8 10, RET 8).
+ */
 #define SMTP_LINE_MAX ((size_t)2048)
 
 #define SMTP_VERB_LIST(X)                                                                          \
@@ -38,7 +40,7 @@ enum smtp_verb {
 #define X(name) SMTP_VERB_##name,
 	SMTP_VERB_LIST(X)
 #undef X
-	SMTP_VERB_COUNT
+	        SMTP_VERB_COUNT
 };
 
 /* "MAIL"; "" for the unknown verb. */
@@ -71,10 +73,10 @@ struct smtp_command smtp_command_parse(struct slice line);
 
 /* The argument of the command. SMTP_REPLY_NONE on success; slices live in the arena. */
 enum smtp_reply_id smtp_mail_parse(struct slice argument, struct arena *arena,
-				   struct smtp_mail *ret_mail);
+                                   struct smtp_mail *ret_mail);
 /* utf8: the transaction's MAIL had SMTPUTF8. */
 enum smtp_reply_id smtp_rcpt_parse(struct slice argument, bool utf8, struct arena *arena,
-				   struct smtp_rcpt *ret_rcpt);
+                                   struct smtp_rcpt *ret_rcpt);
 enum smtp_reply_id smtp_bdat_parse(struct slice argument, struct smtp_bdat *ret_bdat);
 
 /* "MAIL FROM:<a@b> SIZE=1" with CRLF. */

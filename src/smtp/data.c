@@ -1,8 +1,8 @@
 /* The DATA machine.
  *
- * Two speeds with one meaning: `step` takes an octet; a block of BLOCK octets that needs no attention
- * (every LF behind a CR, every CR before an LF, no NUL, no dot at the start of a line) is recognised
- * with vector compares and skipped whole. What is not recognised goes through `step`.
+ * Two speeds with one meaning: `step` takes an octet; a block of BLOCK octets that needs no
+ * attention (every LF behind a CR, every CR before an LF, no NUL, no dot at the start of a line) is
+ * recognised with vector compares and skipped whole. What is not recognised goes through `step`.
  *
  * Does not: limit the size of a message or of its lines (the session counts), know replies.
  */
@@ -17,7 +17,8 @@ void smtp_data_init(struct smtp_data *data)
 	*data = (struct smtp_data){.state = SMTP_DATA_LINE_START};
 }
 
-/* One octet of content, in the states LINE_START, IN_LINE and CR. A bare LF does not start a line. */
+/* One octet of content, in the states LINE_START, IN_LINE and CR. A bare LF does not start a line.
+ */
 static void step(struct smtp_data *data, uint8_t c)
 {
 	bool after_cr = data->state == SMTP_DATA_CR;

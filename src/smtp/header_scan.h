@@ -1,8 +1,9 @@
-/* Looks over a message's header while its content streams by: counts Received fields for loop detection
- * (RFC 5321 section 6.3) and measures the header. Fed any split; keeps one field name, nothing else.
+/* Looks over a message's header while its content streams by: counts Received fields for loop
+ * detection (RFC 5321 section 6.3) and measures the header. Fed any split; keeps one field name,
+ * nothing else.
  *
- * It does not parse: the header ends at the first empty line, whatever stands before it. Lines end in
- * LF, with or without CR, since content that came by BDAT may hold both.
+ * It does not parse: the header ends at the first empty line, whatever stands before it. Lines end
+ * in LF, with or without CR, since content that came by BDAT may hold both.
  */
 #pragma once
 

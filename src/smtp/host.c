@@ -84,7 +84,7 @@ static uint16_t ipv6_hex(struct cursor *c)
 	unsigned value = 0;
 	size_t n_digits = 0;
 	for (int digit; cursor_peek(c) >= 0 &&
-			(digit = ascii_hex_value((uint8_t)cursor_peek(c))) >= 0 && n_digits < 4;
+	                (digit = ascii_hex_value((uint8_t)cursor_peek(c))) >= 0 && n_digits < 4;
 	     n_digits++) {
 		value = value << 4 | (unsigned)digit;
 		cursor_byte(c);

@@ -6,8 +6,8 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 
-#define SMTP_DOMAIN_MAX ((size_t)255) /* RFC 5321 section 4.5.3.1.2 */
-#define SMTP_LABEL_MAX ((size_t)63)   /* RFC 1035 section 2.3.4 */
+#define SMTP_DOMAIN_MAX  ((size_t)255) /* RFC 5321 section 4.5.3.1.2 */
+#define SMTP_LABEL_MAX   ((size_t)63)  /* RFC 1035 section 2.3.4 */
 #define SMTP_LITERAL_MAX ((size_t)255)
 
 enum smtp_host_kind {
@@ -26,11 +26,12 @@ struct smtp_host {
 };
 
 /* One domain or literal at the cursor; on failure the cursor has failed and *ret_host is unchanged.
- * text points into the input. Underscores are tolerated in labels: they are common in HELO names and
- * no harm comes of them. */
+ * text points into the input. Underscores are tolerated in labels: they are common in HELO names
+ * and no harm comes of them. */
 void smtp_host_parse(struct cursor *c, struct smtp_host *ret_host);
 
-/* The whole argument of EHLO or HELO: ASCII only (RFC 6531 section 3.7.1), blanks around it ignored. */
+/* The whole argument of EHLO or HELO: ASCII only (RFC 6531 section 3.7.1), blanks around it
+ * ignored. */
 struct status smtp_helo_parse(struct slice argument, struct smtp_host *ret_host);
 
 /* "192.0.2.1" or "2001:db8::1", as a socket address is printed. */

@@ -5,8 +5,8 @@
  *   esmtp-keyword   = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
  *   esmtp-value     = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)   RFC 6531 section 3.3
  *
- * Tolerated: several spaces between parameters and at the end; an "=" inside the value, which AUTH and
- * ORCPT values of some senders hold unencoded, reaches the value's own rule, which judges it.
+ * Tolerated: several spaces between parameters and at the end; an "=" inside the value, which AUTH
+ * and ORCPT values of some senders hold unencoded, reaches the value's own rule, which judges it.
  */
 #include "smtp/param.h"
 
@@ -53,16 +53,16 @@ static bool parse_size(struct params *params, struct slice value)
 }
 
 static const char *const body_names[] = {
-	[SMTP_BODY_UNSTATED] = "",
-	[SMTP_BODY_7BIT] = "7BIT",
-	[SMTP_BODY_8BITMIME] = "8BITMIME",
-	[SMTP_BODY_BINARYMIME] = "BINARYMIME",
+        [SMTP_BODY_UNSTATED] = "",
+        [SMTP_BODY_7BIT] = "7BIT",
+        [SMTP_BODY_8BITMIME] = "8BITMIME",
+        [SMTP_BODY_BINARYMIME] = "BINARYMIME",
 };
 
 static const char *const ret_names[] = {
-	[SMTP_RET_UNSTATED] = "",
-	[SMTP_RET_FULL] = "FULL",
-	[SMTP_RET_HDRS] = "HDRS",
+        [SMTP_RET_UNSTATED] = "",
+        [SMTP_RET_FULL] = "FULL",
+        [SMTP_RET_HDRS] = "HDRS",
 };
 
 /* Index of a name behind the first, 0 when it is none. */
@@ -94,7 +94,8 @@ static bool parse_ret(struct params *params, struct slice value)
 }
 
 /* Decodes xtext of at most max octets into the arena. */
-static bool decode_xtext(struct slice value, size_t max, struct arena *arena, struct slice *ret_text)
+static bool decode_xtext(struct slice value, size_t max, struct arena *arena,
+                         struct slice *ret_text)
 {
 	CLEANUP(buf_done) struct buf text;
 	buf_init(&text, max);
@@ -139,10 +140,10 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } notify_names[] = {
-	{"NEVER", SMTP_NOTIFY_NEVER},
-	{"SUCCESS", SMTP_NOTIFY_SUCCESS},
-	{"FAILURE", SMTP_NOTIFY_FAILURE},
-	{"DELAY", SMTP_NOTIFY_DELAY},
+        {"NEVER", SMTP_NOTIFY_NEVER},
+        {"SUCCESS", SMTP_NOTIFY_SUCCESS},
+        {"FAILURE", SMTP_NOTIFY_FAILURE},
+        {"DELAY", SMTP_NOTIFY_DELAY},
 };
 
 static unsigned notify_bit(struct slice name)
@@ -220,13 +221,13 @@ static bool parse_orcpt(struct params *params, struct slice value)
 }
 
 static const struct param_row mail_rows[] = {
-	{"SIZE", true, parse_size}, {"BODY", true, parse_body}, {"SMTPUTF8", false, parse_utf8},
-	{"AUTH", true, parse_auth}, {"RET", true, parse_ret},   {"ENVID", true, parse_envid},
+        {"SIZE", true, parse_size}, {"BODY", true, parse_body}, {"SMTPUTF8", false, parse_utf8},
+        {"AUTH", true, parse_auth}, {"RET", true, parse_ret},   {"ENVID", true, parse_envid},
 };
 
 static const struct param_row rcpt_rows[] = {
-	{"NOTIFY", true, parse_notify},
-	{"ORCPT", true, parse_orcpt},
+        {"NOTIFY", true, parse_notify},
+        {"ORCPT", true, parse_orcpt},
 };
 
 _Static_assert(N_ELEMENTS(mail_rows) <= PARAMS_MAX, "each row needs its bit of `seen`");
@@ -261,8 +262,8 @@ static size_t find_row(const struct param_row *rows, size_t n_rows, struct slice
 	return i;
 }
 
-static enum smtp_reply_id parse_params(struct slice text, const struct param_row *rows, size_t n_rows,
-				       struct params *params)
+static enum smtp_reply_id parse_params(struct slice text, const struct param_row *rows,
+                                       size_t n_rows, struct params *params)
 {
 	unsigned seen = 0;
 	struct param param;
@@ -284,7 +285,7 @@ static enum smtp_reply_id parse_params(struct slice text, const struct param_row
 }
 
 enum smtp_reply_id smtp_mail_params_parse(struct slice text, struct arena *arena,
-					  struct smtp_mail_params *ret_params)
+                                          struct smtp_mail_params *ret_params)
 {
 	struct params params = {.arena = arena};
 	enum smtp_reply_id reply = parse_params(text, mail_rows, N_ELEMENTS(mail_rows), &params);
@@ -294,7 +295,7 @@ enum smtp_reply_id smtp_mail_params_parse(struct slice text, struct arena *arena
 }
 
 enum smtp_reply_id smtp_rcpt_params_parse(struct slice text, bool utf8, struct arena *arena,
-					  struct smtp_rcpt_params *ret_params)
+                                          struct smtp_rcpt_params *ret_params)
 {
 	struct params params = {.arena = arena, .utf8 = utf8};
 	enum smtp_reply_id reply = parse_params(text, rcpt_rows, N_ELEMENTS(rcpt_rows), &params);
@@ -347,7 +348,8 @@ void smtp_rcpt_params_print(const struct smtp_rcpt_params *params, struct buf *o
 	buf_add_str(out, " ORCPT=");
 	buf_add(out, params->orcpt_type);
 	buf_add_byte(out, ';');
-	if (slice_ieq_str(params->orcpt_type, "utf-8") && is_utf8_address(params->orcpt_address, true))
+	if (slice_ieq_str(params->orcpt_type, "utf-8") &&
+	    is_utf8_address(params->orcpt_address, true))
 		buf_add(out, params->orcpt_address);
 	else
 		xtext_encode(params->orcpt_address, out);

@@ -9,17 +9,18 @@
  * | RET=FULL, HDRS; ENVID=xtext | MAIL | 3461 sections 4.3, 4.4 |
  * | NOTIFY=NEVER or a list; ORCPT=type;xtext | RCPT | 3461 sections 4.1, 4.2 |
  *
- * A parameter given twice, without its value or with an invalid one is an error of its own (501), one
- * that is not in the table another (555). Errors are rows of the reply table; SMTP_REPLY_NONE is success.
+ * A parameter given twice, without its value or with an invalid one is an error of its own (501),
+ * one that is not in the table another (555). Errors are rows of the reply table; SMTP_REPLY_NONE
+ * is success.
  */
 #pragma once
 
 #include "smtp/path.h"
 #include "smtp/reply.h"
 
-#define SMTP_ENVID_MAX ((size_t)100) /* as xtext; RFC 3461 section 4.4 */
-#define SMTP_ORCPT_MAX ((size_t)500) /* as xtext with its type; RFC 3461 section 4.2 */
-#define SMTP_AUTH_MAX (3 * SMTP_PATH_MAX) /* as xtext: the longest mailbox, every octet encoded */
+#define SMTP_ENVID_MAX ((size_t)100)       /* as xtext; RFC 3461 section 4.4 */
+#define SMTP_ORCPT_MAX ((size_t)500)       /* as xtext with its type; RFC 3461 section 4.2 */
+#define SMTP_AUTH_MAX  (3 * SMTP_PATH_MAX) /* as xtext: the longest mailbox, every octet encoded */
 
 enum smtp_body {
 	SMTP_BODY_UNSTATED, /* the same as 7BIT to RFC 6152; kept apart for the log */
@@ -35,10 +36,10 @@ enum smtp_ret {
 };
 
 enum smtp_notify { /* bits */
-	SMTP_NOTIFY_NEVER = 1,
-	SMTP_NOTIFY_SUCCESS = 2,
-	SMTP_NOTIFY_FAILURE = 4,
-	SMTP_NOTIFY_DELAY = 8,
+	           SMTP_NOTIFY_NEVER = 1,
+	           SMTP_NOTIFY_SUCCESS = 2,
+	           SMTP_NOTIFY_FAILURE = 4,
+	           SMTP_NOTIFY_DELAY = 8,
 };
 
 struct smtp_mail_params {
@@ -60,12 +61,13 @@ struct smtp_rcpt_params {
 	struct slice orcpt_address; /* xtext decoded; of type utf-8 kept as it came (RFC 6533) */
 };
 
-/* The rest of the command line behind the path: empty, or a space and parameters. Values live in the
- * arena. `utf8` of RCPT: the transaction has SMTPUTF8, so an ORCPT of type utf-8 may hold UTF-8. */
+/* The rest of the command line behind the path: empty, or a space and parameters. Values live in
+ * the arena. `utf8` of RCPT: the transaction has SMTPUTF8, so an ORCPT of type utf-8 may hold
+ * UTF-8. */
 enum smtp_reply_id smtp_mail_params_parse(struct slice text, struct arena *arena,
-					  struct smtp_mail_params *ret_params);
+                                          struct smtp_mail_params *ret_params);
 enum smtp_reply_id smtp_rcpt_params_parse(struct slice text, bool utf8, struct arena *arena,
-					  struct smtp_rcpt_params *ret_params);
+                                          struct smtp_rcpt_params *ret_params);
 
 /* " SIZE=1000 BODY=8BITMIME": each stated parameter with a space before it. */
 void smtp_mail_params_print(const struct smtp_mail_params *params, struct buf *out);

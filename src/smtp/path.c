@@ -135,7 +135,7 @@ static void source_route(struct cursor *c)
 }
 
 static void path_end(struct cursor *c, const struct arena *arena, const struct smtp_path *path,
-		     struct smtp_path *ret_path)
+                     struct smtp_path *ret_path)
 {
 	cursor_expect(c, '>', "expected > after the address");
 	if (arena_failed(arena))
@@ -230,7 +230,8 @@ bool smtp_path_eq(const struct smtp_path *a, const struct smtp_path *b)
 	case SMTP_PATH_POSTMASTER:
 		return slice_ieq(a->localpart, b->localpart);
 	case SMTP_PATH_MAILBOX:
-		return slice_eq(a->localpart, b->localpart) && slice_ieq(a->host.text, b->host.text);
+		return slice_eq(a->localpart, b->localpart) &&
+		       slice_ieq(a->host.text, b->host.text);
 	}
 	BUG("unknown kind of path");
 }

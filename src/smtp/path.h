@@ -1,7 +1,7 @@
 /* Envelope addresses: the paths of MAIL and RCPT (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
  *
- * Parsing takes a path apart and unquotes it; printing quotes as little as possible. Two spellings of
- * one local part ("a b"@x, "\a b"@x) give the same path, as section 4.1.2 asks.
+ * Parsing takes a path apart and unquotes it; printing quotes as little as possible. Two spellings
+ * of one local part ("a b"@x, "\a b"@x) give the same path, as section 4.1.2 asks.
  *
  * Tolerated, because harmless and seen in the wild: a local part longer than 64 octets (up to
  * SMTP_LOCALPART_MAX: VERP, SRS), one with misplaced dots (..a.@example.org; printed quoted), an
@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "smtp/host.h"
 
-#define SMTP_LOCALPART_MAX ((size_t)128) /* unquoted; RFC 5321 section 4.5.3.1.1 asks for 64 */
-#define SMTP_PATH_MAX ((size_t)256)      /* with "<" and ">", without a source route (4.5.3.1.3) */
+#define SMTP_LOCALPART_MAX   ((size_t)128) /* unquoted; RFC 5321 section 4.5.3.1.1 asks for 64 */
+#define SMTP_PATH_MAX        ((size_t)256) /* with "<" and ">", without a source route (4.5.3.1.3) */
 #define SMTP_ROUTE_HOSTS_MAX ((size_t)16)
 
 enum smtp_path_kind {
@@ -36,7 +36,8 @@ void smtp_reverse_path_parse(struct cursor *c, struct arena *arena, struct smtp_
 void smtp_forward_path_parse(struct cursor *c, struct arena *arena, struct smtp_path *ret_path);
 
 /* "local@domain" without brackets, quoted where needed, nothing around it. */
-struct status smtp_mailbox_parse(struct slice text, struct arena *arena, struct smtp_path *ret_path);
+struct status smtp_mailbox_parse(struct slice text, struct arena *arena,
+                                 struct smtp_path *ret_path);
 
 /* With "<" and ">". */
 void smtp_path_print(const struct smtp_path *path, struct buf *out);

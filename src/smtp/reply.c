@@ -7,11 +7,13 @@
  */
 #include "smtp/reply.h"
 
+/* clang-format off */
 static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
 #define X(name, code, enhanced, text) [SMTP_REPLY_##name] = {code, enhanced, text},
 	SMTP_REPLY_LIST(X)
 #undef X
 };
+/* clang-format on */
 
 struct smtp_reply smtp_reply(enum smtp_reply_id id)
 {
@@ -48,15 +50,17 @@ struct smtp_reply smtp_reply_of_status(struct status status)
 	return smtp_reply(id_of_status(status.code));
 }
 
-static bool text_is_printable(struct slice text)
+bool smtp_reply_is_printable(const char *reply_text)
 {
+	struct slice text = slice_str(reply_text);
 	for (size_t i = 0; i < text.n; i++)
 		if (!ascii_is_print(text.p[i]) && text.p[i] != '\n')
 			return false;
 	return true;
 }
 
-/* class "." subject "." detail, with the class of the code (RFC 3463 section 2, RFC 2034 section 3) */
+/* class "." subject "." detail, with the class of the code (RFC 3463 section 2, RFC 2034 section 3)
+ */
 static bool enhanced_fits(const struct smtp_reply *reply)
 {
 	struct slice enhanced = slice_str(reply->enhanced);
@@ -92,7 +96,8 @@ static struct slice cut_line(struct slice *text, size_t max)
 	return line;
 }
 
-static void print_line(const struct smtp_reply *reply, struct slice line, bool last, struct buf *out)
+static void print_line(const struct smtp_reply *reply, struct slice line, bool last,
+                       struct buf *out)
 {
 	buf_add_u64(out, reply->code);
 	buf_add_byte(out, last ? ' ' : '-');
@@ -107,11 +112,11 @@ static void print_line(const struct smtp_reply *reply, struct slice line, bool l
 struct status smtp_reply_print(struct smtp_reply reply, struct buf *out)
 {
 	struct slice text = slice_str(reply.text);
-	if (reply.code < 200 || reply.code > 599 || !text_is_printable(text) ||
+	if (reply.code < 200 || reply.code > 599 || !smtp_reply_is_printable(reply.text) ||
 	    !enhanced_fits(&reply))
 		return fail(ERR_INVALID, "not a valid SMTP reply");
 	size_t line_max = SMTP_REPLY_LINE_MAX - strlen("250 ") - strlen("\r\n") -
-			  (reply.enhanced[0] ? strlen(reply.enhanced) + 1 : 0);
+	                  (reply.enhanced[0] ? strlen(reply.enhanced) + 1 : 0);
 	for (size_t n_lines = 1;; n_lines++) {
 		struct slice line = cut_line(&text, line_max);
 		bool last = text.n == 0 || n_lines == SMTP_REPLY_LINES_MAX;

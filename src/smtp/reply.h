@@ -1,8 +1,9 @@
-/* Replies of the SMTP server: one table of code, enhanced code (RFC 3463, RFC 5248) and text, and the
- * one writer that puts a reply on the wire.
+/* Replies of the SMTP server: one table of code, enhanced code (RFC 3463, RFC 5248) and text, and
+ * the one writer that puts a reply on the wire.
  *
- * A reply is a value; its text is borrowed. Code that needs its own words (the gate, naming a limit or
- * a network) starts from a row and changes the text: `smtp_reply_text(SMTP_REPLY_POLICY, "...")`.
+ * A reply is a value; its text is borrowed. Code that needs its own words (the gate, naming a limit
+ * or a network) starts from a row and changes the text: `smtp_reply_text(SMTP_REPLY_POLICY,
+ * "...")`.
  */
 #pragma once
 
@@ -17,7 +18,8 @@
 /* name, code, enhanced code ("" for none), text. A newline in a text starts another reply line. */
 #define SMTP_REPLY_LIST(X)                                                                         \
 	X(NONE, 0, "", "")                                                                         \
-	X(HELP, 214, "2.0.0", "Commands: EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT") \
+	X(HELP, 214, "2.0.0",                                                                      \
+	  "Commands: EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT")                  \
 	X(TLS_GO, 220, "2.0.0", "Ready for TLS")                                                   \
 	X(BYE, 221, "2.0.0", "Goodbye")                                                            \
 	X(OK, 250, "2.0.0", "OK")                                                                  \
@@ -33,11 +35,13 @@
 	X(TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors, closing")                               \
 	X(TOO_MANY_COMMANDS, 421, "4.7.0", "Too many commands in one session, closing")            \
 	X(TOO_MANY_MAILS, 421, "4.7.0", "Too many transactions in one session, connect again")     \
+	X(TOO_LONG_SESSION, 421, "4.4.2", "Session lasted too long, connect again")                \
 	X(OUT_OF_SYNC, 421, "4.5.0", "Cannot tell where the next command starts, closing")         \
 	X(TRY_LATER, 451, "4.3.0", "Temporary failure, try again later")                           \
 	X(NO_SPACE, 452, "4.3.1", "Out of storage for now, try again later")                       \
 	X(TOO_MANY_RCPTS, 452, "4.5.3", "Too many recipients")                                     \
-	X(ENVELOPE_TOO_LARGE, 452, "4.5.3", "Envelope takes too much memory, send fewer recipients") \
+	X(ENVELOPE_TOO_LARGE, 452, "4.5.3",                                                        \
+	  "Envelope takes too much memory, send fewer recipients")                                 \
 	X(TLS_NOT_NOW, 454, "4.7.0", "TLS is not available now")                                   \
 	X(NOT_SMTP, 500, "5.5.2", "This is an SMTP server and that was not SMTP")                  \
 	X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long")                                         \
@@ -73,7 +77,8 @@
 	X(RCPT_NOT_ASCII, 553, "5.6.7", "Non-ASCII recipient needs SMTPUTF8")                      \
 	X(EARLY_TALKER, 554, "5.5.1", "Client spoke before the greeting")                          \
 	X(NO_VALID_RCPTS, 554, "5.5.1", "No valid recipients")                                     \
-	X(SMUGGLING, 550, "5.6.0", "Message holds a bare CR, bare LF or NUL (possible SMTP smuggling)") \
+	X(SMUGGLING, 550, "5.6.0",                                                                 \
+	  "Message holds a bare CR, bare LF or NUL (possible SMTP smuggling)")                     \
 	X(LOOP, 554, "5.4.6", "Routing loop: too many Received header fields")                     \
 	X(HEADER_TOO_LARGE, 552, "5.3.4", "Message header is larger than the limit")               \
 	X(UNKNOWN_PARAMETER, 555, "5.5.4", "Unknown parameter")
@@ -82,7 +87,7 @@ enum smtp_reply_id {
 #define X(name, code, enhanced, text) SMTP_REPLY_##name,
 	SMTP_REPLY_LIST(X)
 #undef X
-	SMTP_REPLY_COUNT
+	        SMTP_REPLY_COUNT
 };
 
 struct smtp_reply {
@@ -103,8 +108,11 @@ static inline bool smtp_reply_is_positive(struct smtp_reply reply)
 	return reply.code >= 200 && reply.code < 400;
 }
 
-/* Appends the reply with its CRLFs; several lines when the text has newlines or is long. INVALID, and
- * nothing is appended, when a text or code could not stand in a reply: control characters other than
- * newline, bytes outside ASCII (RFC 6531 section 3.7.4.2), a code outside 200..599, an enhanced code
- * of another class than the code. */
+/* ASCII without control characters, but for newlines. */
+bool smtp_reply_is_printable(const char *text);
+
+/* Appends the reply with its CRLFs; several lines when the text has newlines or is long. INVALID,
+ * and nothing is appended, when a text or code could not stand in a reply: control characters other
+ * than newline, bytes outside ASCII (RFC 6531 section 3.7.4.2), a code outside 200..599, an
+ * enhanced code of another class than the code. */
 struct status smtp_reply_print(struct smtp_reply reply, struct buf *out);

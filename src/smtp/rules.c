@@ -17,7 +17,8 @@ static bool is_utf8_2(const uint8_t *p)
 	return p[0] >= 0xc2 && p[0] <= 0xdf && is_tail(p[1]) && (p[0] > 0xc2 || p[1] >= 0xa0);
 }
 
-/* UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2( UTF8-tail ) / %xED %x80-9F UTF8-tail / %xEE-EF ... */
+/* UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2( UTF8-tail ) / %xED %x80-9F UTF8-tail / %xEE-EF ...
+ */
 static bool is_utf8_3(const uint8_t *p)
 {
 	return (p[0] & 0xf0) == 0xe0 && is_tail(p[1]) && is_tail(p[2]) &&

@@ -1,8 +1,9 @@
 /* One SMTP reception session (port 25), from greeting to end.
  *
- * The session is a thread that reads top to bottom: smtp_server_run blocks until the client has gone,
- * is sent away or the room shuts down. It sees its connection only through `struct stream` and the rest
- * of the house only through `struct smtp_server_ops`: the gate decides who is local and keeps the bytes.
+ * The session is a thread that reads top to bottom: smtp_server_run blocks until the client has
+ * gone, is sent away or the room shuts down. It sees its connection only through `struct stream`
+ * and the rest of the house only through `struct smtp_server_ops`: the gate decides who is local
+ * and keeps the bytes.
  *
  * How one transaction runs, and which callbacks see it:
  *
@@ -12,15 +13,16 @@
  *                 data_write(octets) ...    dot-stuffing undone
  *                 data_end(envelope)        the answer the peer gets: a positive one is a promise
  *     or instead  data_abort()              refused, too large, connection lost: forget the octets
- *     always      reset()                   the envelope is gone; slices of it are invalid
+ *     always      reset()                   behind an accepted MAIL: the envelope is gone
  *
  * After data_open succeeded exactly one of data_end and data_abort follows.
  *
- * What is refused whatever the backend thinks: commands out of order, lines that do not end in CRLF,
- * in DATA a bare CR, bare LF or NUL (SMTP_REPLY_SMUGGLING; the message is read to its real end),
- * messages over the size limit and messages that run in circles. In BDAT the frame is counted, so octets
- * cannot be mistaken for an end; RFC 3030 section 3 wants binary content accepted whatever BODY says.
- * The envelope tells the backend (has_bare), so that nobody sends such a message on by DATA.
+ * What is refused whatever the backend thinks: commands out of order, lines that do not end in
+ * CRLF, in DATA a bare CR, bare LF or NUL (SMTP_REPLY_SMUGGLING; the message is read to its real
+ * end), messages over the size limit and messages that run in circles. In BDAT the frame is
+ * counted, so octets cannot be mistaken for an end; RFC 3030 section 3 wants binary content
+ * accepted whatever BODY says. The envelope tells the backend (has_bare), so that nobody sends such
+ * a message on by DATA.
  */
 #pragma once
 
@@ -54,12 +56,12 @@ struct smtp_envelope {
 
 /* What the log and the metrics may want to know. `text` comes from the peer: escape and cut it. */
 enum smtp_event_kind {
-	SMTP_EVENT_EARLY_TALKER, /* input before the greeting */
-	SMTP_EVENT_FOREIGN,      /* another protocol's first line */
-	SMTP_EVENT_REFUSED,      /* a command got a 4yz or 5yz reply; text: its line */
-	SMTP_EVENT_BARE_LF,      /* a command line ended in a bare LF; text: the line */
-	SMTP_EVENT_SMUGGLING,    /* a message was refused for a bare CR, bare LF or NUL */
-	SMTP_EVENT_MESSAGE,      /* a message got its final reply, good or bad */
+	SMTP_EVENT_EARLY_TALKER,      /* input before the greeting */
+	SMTP_EVENT_FOREIGN,           /* another protocol's first line */
+	SMTP_EVENT_REFUSED,           /* a command got a 4yz or 5yz reply; text: its line */
+	SMTP_EVENT_BARE_LF,           /* a command line ended in a bare LF; text: the line */
+	SMTP_EVENT_SMUGGLING,         /* a message was refused for a bare CR, bare LF or NUL */
+	SMTP_EVENT_MESSAGE,           /* a message got its final reply, good or bad */
 	SMTP_EVENT_PLAINTEXT_DROPPED, /* input was pipelined behind STARTTLS */
 	SMTP_EVENT_TLS_FAILED,
 	SMTP_EVENT_CLOSING, /* we end the session before QUIT */
@@ -72,17 +74,18 @@ struct smtp_event {
 	struct slice text;
 };
 
-/* All are called on the session's thread and may block. Replies with code 0 mean the usual answer. */
+/* All are called on the session's thread and may block. Replies with code 0 mean the usual answer.
+ */
 struct smtp_server_ops {
 	/* May be NULL. A reply other than positive refuses the greeting. */
 	struct smtp_reply (*helo)(void *context, const struct smtp_envelope *envelope);
 	struct smtp_reply (*mail)(void *context, const struct smtp_envelope *envelope);
-	/* rcpt is not in the envelope yet; rcpt->entry may be set and is kept if the reply is positive.
-	 * Called for <Postmaster> too. */
+	/* rcpt is not in the envelope yet; rcpt->entry may be set and is kept if the reply is
+	 * positive. Called for <Postmaster> too. */
 	struct smtp_reply (*rcpt)(void *context, const struct smtp_envelope *envelope,
-				  struct smtp_rcpt *rcpt);
-	/* Failures become replies by smtp_reply_of_status: NO_SPACE 452, LIMIT 552, others 451. After a
-	 * failure of data_write no more octets come, and data_abort follows. */
+	                          struct smtp_rcpt *rcpt);
+	/* Failures become replies by smtp_reply_of_status: NO_SPACE 452, LIMIT 552, others 451.
+	 * After a failure of data_write no more octets come, and data_abort follows. */
 	struct status (*data_open)(void *context, const struct smtp_envelope *envelope);
 	struct status (*data_write)(void *context, struct slice octets);
 	struct smtp_reply (*data_end)(void *context, const struct smtp_envelope *envelope);
@@ -94,16 +97,18 @@ struct smtp_server_ops {
 };
 
 struct smtp_server_limits {
-	uint64_t message_size;    /* octets of content; 64 MiB; announced as SIZE */
-	uint64_t discard_size;    /* octets read and dropped behind the limit before we hang up; 64 MiB */
-	uint64_t header_size;     /* octets of header; 1 MiB */
-	uint32_t received;        /* Received fields; 100 */
-	uint32_t rcpts;           /* in one transaction; 1000; announced as RCPTMAX */
-	uint32_t transactions;    /* MAIL commands in a session; 1000; announced as MAILMAX */
-	uint32_t commands;        /* in a session; 100,000 */
-	uint32_t idle_commands;   /* since the last message, not counting RCPT with success; 200 */
-	uint32_t errors;          /* replies 5yz since the last accepted message; 50 */
-	size_t envelope_memory;   /* octets for addresses and parameters; 2 MiB */
+	uint64_t message_size; /* octets of content; 64 MiB; announced as SIZE */
+	uint64_t discard_size; /* octets read and dropped behind the limit before we hang up; 64 MiB
+	                        */
+	uint64_t header_size;  /* octets of header; 1 MiB */
+	uint32_t received;     /* Received fields; 100 */
+	uint32_t rcpts;        /* in one transaction; 1000; announced as RCPTMAX */
+	uint32_t transactions; /* MAIL commands in a session; 1000; announced as MAILMAX */
+	uint32_t commands;     /* in a session; 100,000 */
+	uint32_t idle_commands; /* NOOP, RSET, EHLO ... since the last accepted message; 200 */
+	uint32_t errors;        /* replies 5yz in a session, but for RCPT; 20 */
+	uint32_t refused_rcpts; /* replies 5yz to RCPT in a session; 200 */
+	size_t envelope_memory; /* octets for addresses and parameters; 2 MiB */
 };
 
 struct smtp_server_timeouts {
@@ -113,7 +118,9 @@ struct smtp_server_timeouts {
 	int data_grace_ms;   /* before data_rate counts; 60 seconds */
 	uint32_t data_rate;  /* least octets a second on average behind the grace; 100; 0 is off */
 	int tls_ms;          /* handshake; 60 seconds */
-	int early_talker_ms; /* wait for input before the greeting; 0: look, do not wait */
+	int session_ms;      /* looked at before each command; 6 hours */
+	int early_talker_ms; /* how long to watch for input before the greeting; 0: look, do not
+	                        wait */
 };
 
 struct smtp_server_options {
@@ -122,7 +129,7 @@ struct smtp_server_options {
 	const struct smtp_server_ops *ops;
 	void *context;
 	const char *hostname; /* of greeting and EHLO; ASCII */
-	const char *cid;      /* shown in the greeting too */
+	const char *cid;      /* shown in the greeting too; NULL for none */
 	bool offer_tls;
 	bool watch_early_talkers;
 	bool refuse_early_talkers; /* 554 instead of the greeting */
@@ -145,4 +152,5 @@ struct smtp_server_summary {
 void smtp_server_options_init(struct smtp_server_options *options);
 
 /* Does not close the stream; the caller does. */
-void smtp_server_run(const struct smtp_server_options *options, struct smtp_server_summary *ret_summary);
+void smtp_server_run(const struct smtp_server_options *options,
+                     struct smtp_server_summary *ret_summary);

@@ -17,8 +17,8 @@ const char *smtp_with_protocol(const struct smtp_trace *trace)
 {
 	/* [utf8][tls][authenticated]; RFC 3848 and RFC 6531 register no other names */
 	static const char *const names[2][2][2] = {
-		{{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
-		{{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
+	        {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
+	        {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
 	};
 	bool tls = trace->tls && trace->tls->on;
 	if (!trace->extended && !trace->utf8)
@@ -87,8 +87,8 @@ static void by_clause(const struct smtp_trace *trace, struct buf *out)
 static void add_date(struct buf *out, int64_t at_s)
 {
 	struct civil_time t = civil_from_unix(at_s);
-	buf_printf(out, "%s, %d %s %04d %02d:%02d:%02d +0000", civil_weekday_names[t.weekday], t.day,
-		   civil_month_names[t.month - 1], t.year, t.hour, t.minute, t.second);
+	buf_printf(out, "%s, %d %s %04d %02d:%02d:%02d +0000", civil_weekday_names[t.weekday],
+	           t.day, civil_month_names[t.month - 1], t.year, t.hour, t.minute, t.second);
 }
 
 /* Moves a finished field over, or says that a part of it was refused. */

@@ -1,8 +1,9 @@
 /* Trace fields that a receiving server puts before a message: Received and Return-Path
  * (RFC 5321 section 4.4; "with" keywords of RFC 3848 and RFC 6531 section 4.3).
  *
- * Every value is checked while it is written: nothing that holds a CR, an LF or a NUL, or that would
- * end its comment early, gets into a header. Then nothing is written and the answer is INVALID.
+ * Every value is checked while it is written: nothing that holds a CR, an LF or a NUL, or that
+ * would end its comment early, gets into a header. Then nothing is written and the answer is
+ * INVALID.
  */
 #pragma once
 
