@@ -300,8 +300,9 @@ class Postfix(Peer):
 
     kind = "postfix"
 
-    def __init__(self, ip, transport, tls="encrypt", extra=""):
+    def __init__(self, ip, transport, tls="encrypt", extra="", certificate=None):
         super().__init__(ip)
+        self.certificate = certificate
         self.transport, self.tls, self.extra, self.port = transport, tls, extra, 10025
 
     def start(self):
@@ -309,7 +310,9 @@ class Postfix(Peer):
         queue, self.queue_path = self.make_folder("var/spool", self.name)
         data, _ = self.make_folder("var/lib", self.name, mode=0o700, owner=6101)
         log, self.log_path = self.inside("var/log", self.name + ".log")
-        extra = self.extra + f"\ndefault_transport = {self.transport}\n"
+        if self.certificate:
+            shutil.copy(self.certificate, outer_etc / "cert.pem")
+        extra = self.extra.replace("{etc}", self.etc) + f"\ndefault_transport = {self.transport}\n"
         (outer_etc / "main.cf").write_text(MAIN_CF.format(
             queue=queue, data=data, log=log, ip=self.ip, tls=self.tls, extra=extra))
         (outer_etc / "master.cf").write_text(MASTER_CF.format(ip=self.ip))

@@ -1,0 +1,58 @@
+# A short front for Meson; README.md names the two commands that most people need.
+#
+#   make              build in build/, the program is build/mailkeep
+#   make run          build, then a mail server for this machine's own tests: localserve, in the foreground
+#   make test         everything that tests; the last line is "N passed, N failed"
+#   make check        static checks: format, layers, banned calls, size marks, linters
+#   make bench        mailkeep beside Debian's Postfix and Dovecot
+#   make fuzz         every fuzz target for FUZZ_SECONDS
+#   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
+#   make deps         install the Debian packages that are missing (root or sudo)
+#   make install      DESTDIR= PREFIX=
+
+BUILD = build
+PREFIX = /usr/local
+DESTDIR =
+FUZZ_SECONDS = 60
+KILL_ROUNDS = 200
+RUN_ARGS =
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' first" >&2; exit 1; }
+	meson setup $(BUILD) -Dtests=false --prefix=$(PREFIX)
+
+deps:
+	@tools/deps
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@exec $(BUILD)/mailkeep localserve $(RUN_ARGS)
+
+test: deps
+	@tests/run
+
+check: deps
+	@tools/check
+
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run
+
+fuzz: deps
+	@tests/fuzz/run --seconds $(FUZZ_SECONDS)
+
+kill-rounds: deps
+	@$(MAKE) --no-print-directory all
+	@KILL_ROUNDS=$(KILL_ROUNDS) tests/run --only e2e.durability
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-asan build-clang build-tsan build-check
+
+.PHONY: all deps run test check bench fuzz kill-rounds install clean
