@@ -71,7 +71,9 @@ struct sandbox_context {
 	size_t n_connect_ports;
 	uid_t uid; /* as root: whom to become; 0 is refused but for supervisor and zygote */
 	gid_t gid;
-	bool chroot;          /* as root: to own_dir */
+	bool stay_root; /* as root, with uid 0: keep the uid, without any capability (localserve run
+	                   by root); weaker, since root owns the machine's files */
+	bool chroot;    /* as root: to own_dir */
 	bool user_namespace;  /* as an ordinary user: try for an empty network namespace */
 	bool allow_weak;      /* go on where the kernel lacks what keeps files out of reach */
 	uint64_t memory_max;  /* bytes, instead of the table's; 0: the table's */
