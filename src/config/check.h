@@ -1,0 +1,9 @@
+/* Checks across fields, and what is derived from them: look-up tables, resolved aliases. */
+#pragma once
+
+#include "config/config.h"
+
+/* config: bound from both files. Reports every contradiction; builds the tables in any case, unless
+ * the arena is spent (LIMIT). */
+struct status config_check(struct config *config, struct arena *arena,
+                           struct config_problems *problems);

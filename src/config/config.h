@@ -1,0 +1,346 @@
+/* The configuration: two YAML files, loaded once into an immutable tree with lookup tables.
+ *
+ * mailkeep.yaml is server-wide, domains.yaml has domains, accounts and aliases. Neither holds a
+ * secret. The fields are declared once, in schema.c; structs here are where that table stores them.
+ *
+ * Life: config_load (or config_load_frozen in a room) fills an arena; everything in `struct config`
+ * lives as long as that arena and never changes, so threads may share it. A reload makes a new tree
+ * in a new arena.
+ *
+ * Text: every `struct config_text` is NUL-terminated UTF-8 without NUL, CR or LF inside.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "config/problem.h"
+
+#define CONFIG_SERVER_FILE  "mailkeep.yaml"
+#define CONFIG_DOMAINS_FILE "domains.yaml"
+#define CONFIG_UNLIMITED    UINT64_MAX /* of a quota */
+
+/* Limits of what a configuration may ask for. */
+#define CONFIG_FILE_MAX     ((size_t)16 * 1024 * 1024) /* bytes of one file */
+#define CONFIG_ACCOUNTS_MAX 500000
+#define CONFIG_DOMAINS_MAX  100000
+#define CONFIG_ALIASES_MAX  200000
+#define CONFIG_LIST_MAX     10000    /* addresses of an account, members of an alias */
+#define CONFIG_MEMBERS_MAX  10000    /* of an alias, after aliases in it are resolved */
+#define CONFIG_EXPAND_MAX   10000000 /* steps to resolve all aliases together */
+#define CONFIG_ARENA_MAX    ((size_t)512 * 1024 * 1024) /* a fit budget for the result's arena */
+#define CONFIG_LOCALPART_MAX                                                                       \
+	256                    /* bytes; RFC 5321 section 4.5.3.1.1 promises 64, tags are longer */
+#define CONFIG_DOMAIN_MAX  255 /* bytes of the A-label form, RFC 5321 section 4.5.3.1.2 */
+#define CONFIG_ADDRESS_MAX (CONFIG_LOCALPART_MAX + 1 + CONFIG_DOMAIN_MAX)
+
+enum config_file {
+	CONFIG_SERVER,
+	CONFIG_DOMAINS,
+	CONFIG_FILE_COUNT,
+};
+
+/* A text value and the place it was written at; line 0 when it is a default. */
+struct config_text {
+	const char *s; /* never NULL; "" when not configured */
+	uint32_t n;    /* bytes */
+	uint32_t line; /* from 1 */
+	uint32_t column;
+};
+
+static inline struct slice config_slice(const struct config_text *text)
+{
+	return slice_of(text->s, text->n);
+}
+
+struct config_texts {
+	struct config_text *v;
+	size_t n;
+};
+
+/* An IP address. `text.s` is how it was written. */
+struct config_ip {
+	struct config_text text;
+	bool is_v6;
+	uint8_t bytes[16]; /* network order; the first four for IPv4 */
+};
+
+struct config_ips {
+	struct config_ip *v;
+	size_t n;
+};
+
+/* --- mailkeep.yaml --- */
+
+/* kind, key in YAML, default port, TLS from the first byte */
+#define CONFIG_SERVICE_LIST(X)                                                                     \
+	X(SMTP, smtp, 25, false)                                                                   \
+	X(SUBMISSION, submission, 587, false)                                                      \
+	X(SUBMISSIONS, submissions, 465, true)                                                     \
+	X(IMAP, imap, 143, false)                                                                  \
+	X(IMAPS, imaps, 993, true)                                                                 \
+	X(HTTP, http, 80, false)                                                                   \
+	X(HTTPS, https, 443, true)
+
+enum config_service_kind {
+#define X(kind, key, port, tls) CONFIG_##kind,
+	CONFIG_SERVICE_LIST(X)
+#undef X
+	        CONFIG_SERVICE_COUNT
+};
+
+const char *config_service_name(enum config_service_kind kind); /* "smtp" */
+bool config_service_is_tls(enum config_service_kind kind);      /* TLS from the first byte */
+
+struct config_service {
+	bool enabled;
+	uint16_t port;
+};
+
+enum config_plain_login {
+	CONFIG_PLAIN_LOGIN_NEVER,    /* a password only inside TLS */
+	CONFIG_PLAIN_LOGIN_LOOPBACK, /* also in clear when the client is on the loopback */
+};
+
+/* TLS of a listener. The vault reads the files; gates never do. */
+struct config_tls {
+	bool enabled;
+	struct config_text certificate; /* "self-signed", or a path (absolute) of a PEM chain */
+	struct config_text key;         /* path (absolute) of the PEM key, "" when self-signed */
+	bool self_signed;               /* derived: certificate is "self-signed" */
+};
+
+struct config_listener {
+	struct config_text name;
+	struct config_ips addresses;
+	struct config_text hostname; /* never empty: the server's where none is configured */
+	enum config_plain_login plain_login;
+	struct config_tls tls;
+	struct config_service services[CONFIG_SERVICE_COUNT];
+};
+
+struct config_listeners {
+	struct config_listener *v;
+	size_t n;
+};
+
+/* A limit counted for the client's address, its subnet and its network:
+ * IPv4 /32, /26, /21; IPv6 /64, /48, /32. */
+struct config_rate {
+	uint32_t per_ip, per_subnet, per_network;
+};
+struct config_size_rate {
+	uint64_t per_ip, per_subnet, per_network; /* bytes */
+};
+
+struct config_limits {
+	uint64_t message_size; /* bytes, below 2^32 */
+	uint32_t recipients;   /* per message */
+	uint32_t received_hops;
+	uint64_t quota; /* of an account without its own, bytes or CONFIG_UNLIMITED */
+	bool rate_limits_on_loopback;
+	uint32_t connections_total;
+	struct config_rate connections;     /* open at one time */
+	struct config_rate connection_rate; /* new ones per minute */
+	struct config_rate failed_logins_per_minute;
+	struct config_rate failed_logins_per_day;
+	struct config_rate messages_per_minute; /* into one account */
+	struct config_rate messages_per_day;
+	struct config_size_rate bytes_per_minute; /* into one account */
+	struct config_size_rate bytes_per_day;
+};
+
+struct config_timeouts { /* all in milliseconds */
+	uint64_t tls_handshake_ms;
+	uint64_t smtp_command_ms;
+	uint64_t smtp_data_block_ms; /* between two pieces of a message */
+	uint64_t smtp_data_total_ms;
+	uint64_t imap_login_ms; /* before authentication */
+	uint64_t imap_idle_ms;  /* after authentication */
+	uint64_t write_ms;
+};
+
+enum config_log_level {
+	CONFIG_LOG_DEBUG,
+	CONFIG_LOG_INFO,
+	CONFIG_LOG_WARNING,
+	CONFIG_LOG_ERROR,
+};
+
+enum config_log_format {
+	CONFIG_LOG_TEXT,
+	CONFIG_LOG_JSON,
+};
+
+struct config_log {
+	enum config_log_level level;
+	enum config_log_format format;
+};
+
+struct config_gates { /* processes per purpose; 0 is one per processor */
+	uint32_t mx, login, web;
+};
+
+struct config_rooms {
+	uint64_t account_idle_ms; /* an account room without work leaves after it */
+	struct config_gates gates;
+};
+
+/* --- domains.yaml --- */
+
+struct config_account {
+	struct config_text name; /* fit for a directory name: [a-z0-9][a-z0-9._-]* */
+	struct config_text full_name;
+	struct config_texts addresses; /* as written; "@domain" is a catchall */
+	uint64_t quota;                /* bytes or CONFIG_UNLIMITED; the default is filled in */
+	bool enabled;
+};
+
+struct config_accounts {
+	struct config_account *v;
+	size_t n;
+};
+
+/* One account that a message goes to, and by which of its addresses (canonical). */
+struct config_target {
+	const struct config_account *account;
+	const char *address;
+};
+
+struct config_alias {
+	struct config_text name;       /* the address, as written */
+	struct config_texts members;   /* as written */
+	const char *address;           /* canonical */
+	struct config_target *targets; /* enabled accounts, aliases resolved, each account once */
+	size_t n_targets;
+};
+
+struct config_aliases {
+	struct config_alias *v;
+	size_t n;
+};
+
+struct config_domain {
+	struct config_text name; /* as written */
+	struct config_text catchall;
+	struct config_text subaddress_separator;
+	bool case_sensitive_localparts;
+	bool enabled;
+	const char *ascii;                             /* A-labels, lower case */
+	const struct config_account *catchall_account; /* resolved; at most one of the two is set */
+	const struct config_alias *catchall_alias;
+};
+
+struct config_domains {
+	struct config_domain *v;
+	size_t n;
+};
+
+struct config_tables; /* private: the lookup tables */
+
+struct config {
+	const char *directory; /* absolute path of the config directory */
+	struct config_text hostname;
+	const char *hostname_ascii;        /* A-labels, lower case: what goes into protocol lines */
+	struct config_text data_directory; /* absolute */
+	struct config_text user;
+	struct config_text postmaster;                   /* account name; "" when none */
+	const struct config_account *postmaster_account; /* NULL when none */
+	struct config_log log;
+	struct config_listeners listeners;
+	struct config_limits limits;
+	struct config_timeouts timeouts;
+	struct config_rooms rooms;
+	struct config_domains domains;
+	struct config_accounts accounts;
+	struct config_aliases aliases;
+	struct config_tables *tables;
+};
+
+/* --- load --- */
+
+/* The texts of both files and the absolute directory that relative paths in them are relative to.
+ */
+struct config_sources {
+	const char *directory;
+	struct slice text[CONFIG_FILE_COUNT];
+};
+
+/* Reads both files of the directory. A missing domains.yaml is an empty one. What cannot be read is
+ * also reported as a problem. ret_sources lives in the arena. */
+struct status config_read_sources(const char *directory, struct arena *arena,
+                                  struct config_sources *ret_sources,
+                                  struct config_problems *problems);
+
+/* Parses and checks everything and adds every error found to `problems` (its owner prints them;
+ * warnings may be there on success too). INVALID when there is at least one error, LIMIT when the
+ * arena's budget is too small. Blocks only for the processor. Two threads may call it at once. */
+struct status config_parse(const struct config_sources *sources, struct arena *arena,
+                           struct config **ret_config, struct config_problems *problems);
+
+/* config_read_sources and config_parse. */
+struct status config_load(const char *directory, struct arena *arena, struct config **ret_config,
+                          struct config_problems *problems);
+
+/* A sealed memfd with both texts, for a room that may open no file. The caller owns the fd. */
+struct status config_freeze(const struct config_sources *sources, int *ret_fd);
+
+/* Checks seals and size, then parses. Does not close the fd and does not move its offset. */
+struct status config_load_frozen(int fd, struct arena *arena, struct config **ret_config,
+                                 struct config_problems *problems);
+
+/* --- look up --- */
+
+enum config_lookup_kind {
+	CONFIG_LOOKUP_ACCOUNT,
+	CONFIG_LOOKUP_ALIAS,
+	CONFIG_LOOKUP_UNKNOWN_USER,
+	CONFIG_LOOKUP_UNKNOWN_DOMAIN,
+	CONFIG_LOOKUP_DISABLED, /* the domain, the account or every member of the alias is disabled
+	                         */
+};
+
+enum config_match {
+	CONFIG_MATCH_EXACT,
+	CONFIG_MATCH_SUBADDRESS, /* "me+tag" found as "me" */
+	CONFIG_MATCH_CATCHALL,
+	CONFIG_MATCH_POSTMASTER, /* RFC 5321 section 4.5.1 */
+};
+
+struct config_lookup {
+	enum config_lookup_kind kind;
+	enum config_match match;              /* ACCOUNT, ALIAS and DISABLED accounts */
+	const struct config_account *account; /* ACCOUNT, else NULL */
+	const struct config_alias *alias;     /* ALIAS: deliver to each of its targets; else NULL */
+	const struct config_domain *domain;   /* NULL when the domain is not configured */
+	/* The address in canonical form, local part unquoted: as configured for EXACT, SUBADDRESS
+	 * and POSTMASTER (without the tag), as asked for CATCHALL; "" in the other cases. */
+	char address[CONFIG_ADDRESS_MAX + 1];
+};
+
+/* Where mail for an SMTP path goes. localpart is unquoted; domain may be in A- or U-labels of any
+ * case, an address literal with its brackets, or empty (RCPT TO:<postmaster>). Total: any bytes may
+ * be asked for. Allocates nothing when both are ASCII.
+ *
+ * Order: the exact address; without its tags, longest first; the domain's catchall; postmaster. */
+void config_lookup_address(const struct config *config, struct slice localpart, struct slice domain,
+                           struct config_lookup *ret_lookup);
+
+/* By the name of the account; NULL when there is none. Disabled accounts are found too. */
+const struct config_account *config_account_find(const struct config *config, struct slice name);
+
+/* By what a user types as login name: the account's name or one of its addresses (no tag, catchall,
+ * alias). NULL when there is none. Disabled accounts are found too: the caller must look. */
+const struct config_account *config_login_find(const struct config *config, struct slice login);
+
+const struct config_domain *config_domain_find(const struct config *config, struct slice name);
+
+/* The alias of this very address, NULL when there is none. */
+const struct config_alias *config_alias_find(const struct config *config, struct slice address);
+
+/* --- make --- */
+
+/* Writes the configuration of `mailkeep localserve` into the (existing or new) directory: domain
+ * localhost, account `me` with me@localhost and the catchall, accounts user1..userN, services at
+ * port_base + 25, 465, 587, 143, 993, 80, 443 on `ip`, data in ../data. EXISTS, and nothing is
+ * written, when there is a mailkeep.yaml already. */
+struct status config_default_localserve(const char *directory, const char *ip, unsigned port_base,
+                                        unsigned n_accounts);

@@ -1,0 +1,340 @@
+/* The table of fields. Adding one: a row here, a member in config.h, `meson test` (which checks
+ * that the default parses and that docs/config.md is up to date). */
+#include "config/schema.h"
+
+#include "config/value.h"
+
+const char *const config_file_names[CONFIG_FILE_COUNT] = {
+        [CONFIG_SERVER] = CONFIG_SERVER_FILE,
+        [CONFIG_DOMAINS] = CONFIG_DOMAINS_FILE,
+};
+
+const char *const config_file_docs[CONFIG_FILE_COUNT] = {
+        [CONFIG_SERVER] = "Settings of the whole server: its name, where it listens, its limits.",
+        [CONFIG_DOMAINS] =
+                "Domains, accounts and aliases. The commands `mailkeep domain`, `account`, "
+                "`address` and `alias` edit this file and keep its comments.",
+};
+
+static const struct config_format account_name = {"account name", config_check_account_name};
+static const struct config_format listener_name = {"listener name", config_check_listener_name};
+static const struct config_format hostname = {"domain name", config_check_hostname};
+static const struct config_format path = {"path", config_check_path};
+static const struct config_format user = {"Unix user", config_check_user};
+static const struct config_format text = {"text", config_check_text};
+static const struct config_format separator = {"separator", config_check_separator};
+static const struct config_format address = {"address", config_check_address};
+static const struct config_format address_or_catchall = {"address or @domain",
+                                                         config_check_address_or_catchall};
+static const struct config_format certificate = {"self-signed or a path", config_check_certificate};
+static const struct config_format address_or_account = {"account name or address",
+                                                        config_check_address_or_account};
+
+static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const plain_logins[] = {"never", "loopback", NULL};
+_Static_assert(CONFIG_LOG_ERROR == 3 && CONFIG_LOG_JSON == 1 && CONFIG_PLAIN_LOGIN_LOOPBACK == 1,
+               "the names are in the order of the enums");
+
+#define AT(member)          offsetof(struct config, member)
+#define LISTENER_AT(member) offsetof(struct config_listener, member)
+#define DOMAIN_AT(member)   offsetof(struct config_domain, member)
+#define ACCOUNT_AT(member)  offsetof(struct config_account, member)
+#define ALIAS_AT(member)    offsetof(struct config_alias, member)
+#define ELEMENT(type)       .element_size = sizeof(struct type)
+
+/* The three rows of a limit per address, subnet and network. */
+#define RATE(prefix, member, kind, low, high, ip, subnet, network, what)                           \
+	{CONFIG_SERVER, prefix, CONFIG_GROUP, .doc = what},                                        \
+	        {CONFIG_SERVER,                                                                    \
+	         prefix ".per_ip",                                                                 \
+	         kind,                                                                             \
+	         AT(member.per_ip),                                                                \
+	         ip,                                                                               \
+	         .min = low,                                                                       \
+	         .max = high,                                                                      \
+	         .doc = "From one address: IPv4 /32, IPv6 /64."},                                  \
+	        {CONFIG_SERVER, prefix ".per_subnet",                                              \
+	         kind,          AT(member.per_subnet),                                             \
+	         subnet,        .min = low,                                                        \
+	         .max = high,   .doc = "From one subnet: IPv4 /26, IPv6 /48."},                    \
+	{                                                                                          \
+		CONFIG_SERVER, prefix ".per_network", kind, AT(member.per_network), network,       \
+		        .min = low, .max = high, .doc = "From one network: IPv4 /21, IPv6 /32."    \
+	}
+
+#define COUNT_RATE(name, ip, subnet, network, what)                                                \
+	RATE("limits." #name, limits.name, CONFIG_COUNT, 1, 1000000000, ip, subnet, network, what)
+#define SIZE_RATE(name, ip, subnet, network, what)                                                 \
+	RATE("limits." #name, limits.name, CONFIG_SIZE, 1, (1 << 20) * GIB, ip, subnet, network,   \
+	     what)
+
+/* The three rows of a service of a listener. */
+#define SERVICE(kind, key, number, what)                                                           \
+	{CONFIG_SERVER, "listeners.*." key, CONFIG_GROUP, .doc = what},                            \
+	        {CONFIG_SERVER,                                                                    \
+	         "listeners.*." key ".enabled",                                                    \
+	         CONFIG_BOOL,                                                                      \
+	         LISTENER_AT(services[CONFIG_##kind].enabled),                                     \
+	         "false",                                                                          \
+	         .by_presence = true,                                                              \
+	         .doc = "Whether the service is on. It is when `" key ":` is written."},           \
+	{                                                                                          \
+		CONFIG_SERVER, "listeners.*." key ".port", CONFIG_PORT,                            \
+		        LISTENER_AT(services[CONFIG_##kind].port), number,                         \
+		        .min = 1, .max = 65535, .doc = "TCP port of the service."                  \
+	}
+
+#define TIMEOUT(name, value, what)                                                                 \
+	{                                                                                          \
+		CONFIG_SERVER, "timeouts." #name, CONFIG_DURATION, AT(timeouts.name##_ms), value,  \
+		        .min = 1000, .max = 86400000, .doc = what                                  \
+	}
+
+const struct config_field config_fields[] = {
+        {CONFIG_SERVER, "hostname", CONFIG_TEXT, AT(hostname), .required = true,
+         .format = &hostname,
+         .doc = "Name of this server on the internet. It is said in greetings, stands in Received "
+                "lines and should have an address record that leads here and back.",
+         .example = "mail.example.org"},
+        {CONFIG_SERVER, "data_directory", CONFIG_TEXT, AT(data_directory), "/var/lib/mailkeep",
+         .is_path = true, .format = &path,
+         .doc = "Where mail, the queue and keys are kept. A relative path is relative to the "
+                "directory of this file."},
+        {CONFIG_SERVER, "user", CONFIG_TEXT, AT(user), "mailkeep", .format = &user,
+         .doc = "Unix user that the rooms run as when the server is started as root."},
+        {CONFIG_SERVER, "postmaster", CONFIG_TEXT, AT(postmaster), .format = &account_name,
+         .doc = "Account that gets mail to postmaster: without a domain, at the server's own "
+                "names, "
+                "and at each domain that has neither such an address nor a catchall.",
+         .example = "me"},
+
+        {CONFIG_SERVER, "log", CONFIG_GROUP, .doc = "What is logged, on standard error."},
+        {CONFIG_SERVER, "log.level", CONFIG_ENUM, AT(log.level), "info", .choices = log_levels,
+         .doc = "The least important kind of lines that is logged."},
+        {CONFIG_SERVER, "log.format", CONFIG_ENUM, AT(log.format), "text", .choices = log_formats,
+         .doc = "Lines for people, or one JSON object a line."},
+
+        {CONFIG_SERVER, "listeners", CONFIG_MAP, AT(listeners), .min = 1, .max = 100,
+         .format = &listener_name, ELEMENT(config_listener), .required = true,
+         .doc = "Where the server listens. The names are yours and show in the log; `public` is "
+                "usual."},
+        {CONFIG_SERVER, "listeners.*.addresses", CONFIG_IPS, LISTENER_AT(addresses), .min = 1,
+         .max = 256, .required = true,
+         .doc = "IP addresses to listen at. 0.0.0.0 and :: stand for all of the machine.",
+         .example = "[0.0.0.0, \"::\"]"},
+        {CONFIG_SERVER, "listeners.*.hostname", CONFIG_TEXT, LISTENER_AT(hostname),
+         .format = &hostname,
+         .doc = "Name used at these addresses instead of the server's `hostname`.",
+         .example = "mx2.example.org"},
+        {CONFIG_SERVER, "listeners.*.plain_login", CONFIG_ENUM, LISTENER_AT(plain_login), "never",
+         .choices = plain_logins,
+         .doc = "Whether a password may be sent without TLS: never, or by clients on the loopback "
+                "interface."},
+        {CONFIG_SERVER, "listeners.*.tls", CONFIG_GROUP,
+         .doc = "TLS of the listener's services. The vault reads the files; no other room sees the "
+                "key."},
+        {CONFIG_SERVER, "listeners.*.tls.enabled", CONFIG_BOOL, LISTENER_AT(tls.enabled), "true",
+         .doc = "Whether there is TLS at all. Without it submissions, imaps and https must be "
+                "off."},
+        {CONFIG_SERVER, "listeners.*.tls.certificate", CONFIG_TEXT, LISTENER_AT(tls.certificate),
+         "self-signed", .is_path = true, .format = &certificate,
+         .doc = "PEM file with the certificate and those between it and its root, or `self-signed` "
+                "for one that the vault makes and keeps.",
+         .example = "/etc/mailkeep/tls/fullchain.pem"},
+        {CONFIG_SERVER, "listeners.*.tls.key", CONFIG_TEXT, LISTENER_AT(tls.key), .format = &path,
+         .is_path = true, .doc = "PEM file with the private key of the certificate.",
+         .example = "/etc/mailkeep/tls/privkey.pem"},
+        SERVICE(SMTP, "smtp", "25", "Mail from other servers. STARTTLS is offered."),
+        SERVICE(SUBMISSION, "submission", "587", "Mail from users, after STARTTLS and login."),
+        SERVICE(SUBMISSIONS, "submissions", "465", "Mail from users, over TLS."),
+        SERVICE(IMAP, "imap", "143", "Reading mail, after STARTTLS."),
+        SERVICE(IMAPS, "imaps", "993", "Reading mail, over TLS."),
+        SERVICE(HTTP, "http", "80", "The web, without TLS."),
+        SERVICE(HTTPS, "https", "443", "The web, over TLS."),
+
+        {CONFIG_SERVER, "limits", CONFIG_GROUP,
+         .doc = "What clients and senders may ask for. Past a limit they are refused politely."},
+        {CONFIG_SERVER, "limits.message_size", CONFIG_SIZE, AT(limits.message_size), "100 MiB",
+         .min = 64 * KIB, .max = UINT32_MAX,
+         .doc = "Largest message that is received or appended."},
+        {CONFIG_SERVER, "limits.recipients", CONFIG_COUNT, AT(limits.recipients), "1000",
+         .min = 100, .max = 10000,
+         .doc = "Most recipients of one message. RFC 5321 asks for at least 100."},
+        {CONFIG_SERVER, "limits.received_hops", CONFIG_COUNT, AT(limits.received_hops), "100",
+         .min = 20, .max = 1000,
+         .doc = "A message with more Received lines than this is taken to be in a loop."},
+        {CONFIG_SERVER, "limits.quota", CONFIG_QUOTA, AT(limits.quota), "unlimited", .min = MIB,
+         .max = (1 << 20) * GIB, .doc = "Storage of an account that has no quota of its own.",
+         .example = "10 GiB"},
+        {CONFIG_SERVER, "limits.rate_limits_on_loopback", CONFIG_BOOL,
+         AT(limits.rate_limits_on_loopback), "false",
+         .doc = "Whether the limits per address below also hold for clients on this machine."},
+        {CONFIG_SERVER, "limits.connections_total", CONFIG_COUNT, AT(limits.connections_total),
+         "10000", .min = 10, .max = 1000000, .doc = "Most connections open at one time."},
+        COUNT_RATE(connections, "30", "90", "270", "Most connections open at one time."),
+        COUNT_RATE(connection_rate, "300", "900", "2700", "Most new connections in a minute."),
+        COUNT_RATE(failed_logins_per_minute, "10", "30", "90", "Most failed logins in a minute."),
+        COUNT_RATE(failed_logins_per_day, "50", "150", "450", "Most failed logins in a day."),
+        COUNT_RATE(messages_per_minute, "500", "1500", "4500",
+                   "Most messages into one account in a minute."),
+        COUNT_RATE(messages_per_day, "10000", "30000", "90000",
+                   "Most messages into one account in a day."),
+        SIZE_RATE(bytes_per_minute, "1000 MB", "3000 MB", "9000 MB",
+                  "Most mail into one account in a minute."),
+        SIZE_RATE(bytes_per_day, "3000 MB", "9000 MB", "27000 MB",
+                  "Most mail into one account in a day."),
+
+        {CONFIG_SERVER, "timeouts", CONFIG_GROUP, .doc = "How long the server waits for a client."},
+        TIMEOUT(tls_handshake, "1m", "For the whole TLS handshake."),
+        TIMEOUT(smtp_command, "5m", "For the next SMTP command (RFC 5321 section 4.5.3.2.7)."),
+        TIMEOUT(smtp_data_block, "3m", "For the next piece of a message."),
+        TIMEOUT(smtp_data_total, "30m", "For a whole message."),
+        TIMEOUT(imap_login, "1m", "For a login, on IMAP connections."),
+        TIMEOUT(imap_idle, "30m",
+                "For the next IMAP command after login. RFC 9051 section 5.4 asks for at least 30 "
+                "minutes."),
+        TIMEOUT(write, "5m", "For a client to take what is sent to it."),
+
+        {CONFIG_SERVER, "rooms", CONFIG_GROUP, .doc = "Processes of the server."},
+        {CONFIG_SERVER, "rooms.account_idle", CONFIG_DURATION, AT(rooms.account_idle_ms), "60s",
+         .min = 1000, .max = 86400000,
+         .doc = "An account's process leaves when it had no work for so long."},
+        {CONFIG_SERVER, "rooms.gates", CONFIG_GROUP,
+         .doc = "Processes that take connections, for each purpose. 0 is one per processor."},
+        {CONFIG_SERVER, "rooms.gates.mx", CONFIG_COUNT, AT(rooms.gates.mx), "1", .max = 64,
+         .doc = "For mail from other servers (smtp)."},
+        {CONFIG_SERVER, "rooms.gates.login", CONFIG_COUNT, AT(rooms.gates.login), "1", .max = 64,
+         .doc = "For users' mail programs (submission and IMAP)."},
+        {CONFIG_SERVER, "rooms.gates.web", CONFIG_COUNT, AT(rooms.gates.web), "1", .max = 64,
+         .doc = "For browsers (HTTP)."},
+
+        {CONFIG_DOMAINS, "domains", CONFIG_MAP, AT(domains), .max = CONFIG_DOMAINS_MAX,
+         .format = &hostname, ELEMENT(config_domain),
+         .doc = "Domains whose mail is received here. Names may be written in any script."},
+        {CONFIG_DOMAINS, "domains.*.catchall", CONFIG_TEXT, DOMAIN_AT(catchall),
+         .format = &address_or_account,
+         .doc = "Account, address or alias that gets mail to addresses of the domain that do not "
+                "exist. An account may say the same with the address \"@domain\".",
+         .example = "me"},
+        {CONFIG_DOMAINS, "domains.*.subaddress_separator", CONFIG_TEXT,
+         DOMAIN_AT(subaddress_separator), "+", .format = &separator,
+         .doc = "What begins a tag: with + mail to me+shop@ goes to me@. \"\" turns tags off.",
+         .example = "\"-\""},
+        {CONFIG_DOMAINS, "domains.*.case_sensitive_localparts", CONFIG_BOOL,
+         DOMAIN_AT(case_sensitive_localparts), "false",
+         .doc = "Whether Me@ and me@ are two addresses. Hardly anybody expects that."},
+        {CONFIG_DOMAINS, "domains.*.enabled", CONFIG_BOOL, DOMAIN_AT(enabled), "true",
+         .doc = "Whether mail to the domain is received. If not, senders are told to try later."},
+
+        {CONFIG_DOMAINS, "accounts", CONFIG_MAP, AT(accounts), .max = CONFIG_ACCOUNTS_MAX,
+         .format = &account_name, ELEMENT(config_account),
+         .doc = "Users. The name is for logins, logs and the directory of the account's mail. "
+                "Passwords are not here: see `mailkeep account password`."},
+        {CONFIG_DOMAINS, "accounts.*.full_name", CONFIG_TEXT, ACCOUNT_AT(full_name),
+         .format = &text, .doc = "Name for people.", .example = "Ada Lovelace"},
+        {CONFIG_DOMAINS, "accounts.*.addresses", CONFIG_TEXTS, ACCOUNT_AT(addresses),
+         .max = CONFIG_LIST_MAX, .format = &address_or_catchall,
+         .doc = "Addresses whose mail the account gets, and that it may log in and send with. "
+                "\"@domain\" is every address of the domain that does not exist otherwise.",
+         .example = "[ada@example.org, \"@example.net\"]"},
+        {CONFIG_DOMAINS, "accounts.*.quota", CONFIG_QUOTA, ACCOUNT_AT(quota), .min = MIB,
+         .max = (1 << 20) * GIB,
+         .doc = "Storage for the account's mail, or `unlimited`. The default is `limits.quota` of "
+                "mailkeep.yaml.",
+         .example = "10 GiB"},
+        {CONFIG_DOMAINS, "accounts.*.enabled", CONFIG_BOOL, ACCOUNT_AT(enabled), "true",
+         .doc = "Whether the account may log in and gets mail. If not, senders are told to try "
+                "later."},
+
+        {CONFIG_DOMAINS, "aliases", CONFIG_MAP, AT(aliases), .max = CONFIG_ALIASES_MAX,
+         .format = &address, ELEMENT(config_alias),
+         .doc = "Addresses that stand for one or more others."},
+        {CONFIG_DOMAINS, "aliases.*.members", CONFIG_TEXTS, ALIAS_AT(members), .min = 1,
+         .max = CONFIG_LIST_MAX, .required = true, .format = &address,
+         .doc = "Addresses that get the alias's mail: of accounts or of other aliases of this "
+                "server.",
+         .example = "[ada@example.org, charles@example.org]"},
+};
+
+const size_t config_n_fields = N_ELEMENTS(config_fields);
+_Static_assert(N_ELEMENTS(config_fields) <= CONFIG_FIELDS_MAX, "room for the parents' table");
+
+#define LAYOUT(type)                                                                               \
+	_Static_assert(sizeof(struct type) == sizeof(struct config_array) &&                       \
+	                       offsetof(struct type, n) == offsetof(struct config_array, n),       \
+	               "maps and lists are stored as arrays")
+LAYOUT(config_listeners);
+LAYOUT(config_domains);
+LAYOUT(config_accounts);
+LAYOUT(config_aliases);
+LAYOUT(config_texts);
+LAYOUT(config_ips);
+_Static_assert(offsetof(struct config_listener, name) == 0 &&
+                       offsetof(struct config_domain, name) == 0 &&
+                       offsetof(struct config_account, name) == 0 &&
+                       offsetof(struct config_alias, name) == 0,
+               "elements begin with their name");
+_Static_assert(sizeof(enum config_plain_login) == sizeof(unsigned) &&
+                       sizeof(enum config_log_level) == sizeof(unsigned),
+               "enums are stored as unsigned");
+
+const char *config_field_key(const struct config_field *field)
+{
+	const char *dot = strrchr(field->path, '.');
+	return dot ? dot + 1 : field->path;
+}
+
+/* "listeners.*.smtp" is in "listeners", whose elements the `*` stands for. */
+int config_field_parent(size_t field)
+{
+	struct slice parent = slice_str(config_fields[field].path);
+	parent = slice_sub(parent, 0, MIN(slice_rindex(parent, '.'), parent.n));
+	if (slice_eq(parent, slice_str(config_fields[field].path)))
+		return -1;
+	if (slice_ends(parent, SLICE(".*")))
+		parent.n -= 2;
+	for (size_t i = 0; i < field; i++)
+		if (config_fields[i].file == config_fields[field].file &&
+		    slice_eq_str(parent, config_fields[i].path))
+			return (int)i;
+	BUG("a field stands before its group");
+}
+
+const struct config_field *config_field_find(const char *field_path)
+{
+	for (size_t i = 0; i < config_n_fields; i++)
+		if (strcmp(config_fields[i].path, field_path) == 0)
+			return &config_fields[i];
+	return NULL;
+}
+
+const char *config_type_text(const struct config_field *field)
+{
+	switch (field->type) {
+	case CONFIG_GROUP:
+		return "section";
+	case CONFIG_MAP:
+		return "map";
+	case CONFIG_TEXTS:
+		return "list";
+	case CONFIG_IPS:
+		return "list of IP addresses";
+	case CONFIG_TEXT:
+		return field->format->name;
+	case CONFIG_BOOL:
+		return "true or false";
+	case CONFIG_COUNT:
+	case CONFIG_PORT:
+		return "number";
+	case CONFIG_SIZE:
+		return "size";
+	case CONFIG_QUOTA:
+		return "size or unlimited";
+	case CONFIG_DURATION:
+		return "time";
+	case CONFIG_ENUM:
+		return "one of";
+	}
+	BUG("a field has no type");
+}

@@ -1,0 +1,35 @@
+/* Scalars of the configuration: text to value and back, and the formats that texts must have.
+ *
+ * The same functions read the files, the defaults in the schema and arguments of commands, so they
+ * agree. A function that refuses says why in one sentence that also mends.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/status.h"
+
+#define CONFIG_NAME_MAX 64 /* bytes of an account's or listener's name */
+
+/* "100 MiB", "64KB", "4096"; B, KB, MB, GB, TB count in thousands, KiB … TiB in 1024. */
+struct status config_value_size(struct slice s, uint64_t *ret_bytes);
+/* "60s", "5m", "1h", "7d", "250ms". */
+struct status config_value_duration(struct slice s, uint64_t *ret_ms);
+
+void config_print_size(uint64_t bytes, struct buf *out); /* the shortest exact form */
+void config_print_duration(uint64_t ms, struct buf *out);
+
+/* Formats. Each gives SYNTAX with a sentence that begins with "must". */
+struct status config_check_account_name(struct slice s); /* [a-z0-9][a-z0-9._-]*, no ".." */
+struct status config_check_listener_name(struct slice s);
+struct status config_check_hostname(struct slice s); /* a domain in A- or U-labels */
+struct status config_check_path(struct slice s);
+struct status config_check_user(struct slice s);      /* a Unix user name */
+struct status config_check_text(struct slice s);      /* one line of printable UTF-8 */
+struct status config_check_separator(struct slice s); /* "" or 1 to 4 characters of + - _ = # . */
+struct status config_check_address(struct slice s);   /* local@domain */
+struct status config_check_address_or_catchall(struct slice s); /* also "@domain" */
+struct status config_check_certificate(struct slice s);         /* "self-signed" or a path */
+struct status config_check_address_or_account(struct slice s);
+
+/* IPv4 or IPv6 text. bytes has room for 16. */
+bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6);
