@@ -180,16 +180,17 @@ static struct status wait_for_line(struct smtp_session *s, int64_t deadline_ms)
 /* Drops the rest of a line that is too long. */
 static struct status skip_line(struct smtp_session *s, int64_t deadline_ms)
 {
-	for (size_t n_skipped = 0; n_skipped <= SKIP_MAX;) {
+	for (size_t n_skipped = 0;;) {
 		struct slice have = stream_buffered(s->stream);
 		size_t lf = slice_index(have, '\n');
 		stream_take(s->stream, lf == SIZE_MAX ? have.n : lf + 1);
 		if (lf != SIZE_MAX)
 			return ok();
 		n_skipped += have.n;
+		if (n_skipped > SKIP_MAX)
+			return fail(ERR_LIMIT, "command line has no end");
 		TRY(wait_for_input(s, deadline_ms));
 	}
-	return fail(ERR_LIMIT, "command line has no end");
 }
 
 static void refuse_long_line(struct smtp_session *s, int64_t deadline_ms)
