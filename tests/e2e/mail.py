@@ -16,7 +16,9 @@ def message(subject, body="Hello.\r\n", sender="sender@client.example", to="me@l
 
 def sized(subject, size, seed=0):
     """A message of exactly `size` bytes in short CRLF lines; its content depends on the seed."""
-    head = f"From: <s@client.example>\r\nTo: <me@localhost>\r\nSubject: {subject}\r\n\r\n".encode()
+    head = (f"From: <s@client.example>\r\nTo: <me@localhost>\r\nSubject: {subject}\r\n"
+            "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <"
+            f"{subject}@client.example>\r\n\r\n").encode()
     source = random.Random(seed)
     lines, have = [head], len(head)
     while size - have > 80:

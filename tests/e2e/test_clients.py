@@ -114,7 +114,8 @@ class Clients(harness.ServerCase):
             good(client.search(None, "ALL"), rb"^1 2 3 4 5 6 7 8$")
             good(client.rename("Projects/2026", "Projects/Archive"))
             good(client.select("Projects/Archive", readonly=True), rb"^3$")
-            self.assertEqual(client.store("1", "+FLAGS", r"(\Seen)")[0], "NO")
+            if not harness.is_peer():  # Dovecot says OK and changes nothing
+                self.assertEqual(client.store("1", "+FLAGS", r"(\Seen)")[0], "NO")
             good(client.unselect())
             good(client.unsubscribe("Projects/2026"))
             good(client.delete("Projects/Archive"))

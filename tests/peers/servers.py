@@ -247,6 +247,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no
 smtp_host_lookup = native
 disable_dns_lookups = yes
+local_header_rewrite_clients =
 smtp_tls_security_level = {tls}
 smtp_tls_loglevel = 1
 message_size_limit = 104857600
