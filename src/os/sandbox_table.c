@@ -139,8 +139,8 @@ const struct sandbox_policy sandbox_policies[SANDBOX_ROOM_COUNT] = {
                 },
         [SANDBOX_STEWARD] =
                 {
-                        .purpose = "configuration, certificates' state, report databases",
-                        .groups = GROUPS_OF_ALL | GROUPS_OF_FILES,
+                        .purpose = "configuration, the administrator's commands, certificates' state, reports",
+                        .groups = GROUPS_OF_ALL | GROUP_ACCEPT | GROUPS_OF_FILES,
                         .files = FILES_OWN,
                         .read_list = true,
                         .network = NETWORK_NONE,
