@@ -70,17 +70,13 @@ static void hear(struct smtp_script *script, struct slice expected)
 
 static void hear_all(struct smtp_script *script)
 {
-	while (next_is(script, "S: ") || next_is(script, "T: ")) {
-		bool hears = next_is(script, "S: ");
-		struct slice text = slice_from(next_line(script), 3);
-		uint64_t ms = 0;
-		if (hears)
-			hear(script, text);
-		else if (slice_to_u64(text, INT32_MAX, &ms))
-			script->fake.now_ms += (int64_t)ms;
-	}
+	while (next_is(script, "S: "))
+		hear(script, slice_from(next_line(script), 3));
 	if (script->n_heard < script->mem.output.n)
 		wrong(script, "the server has sent more than expected before", script->rest);
+	for (uint64_t ms; next_is(script, "T: ");)
+		if (slice_to_u64(slice_from(next_line(script), 3), INT32_MAX, &ms))
+			script->fake.now_ms += (int64_t)ms;
 }
 
 static void speak(struct smtp_script *script)

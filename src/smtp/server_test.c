@@ -605,13 +605,13 @@ static const struct script_case time_cases[] = {
         {"DATA stops", HELO MAIL RCPT DATA "C: x\nE: timeout\n" WAITED,
          LOG_HELO LOG_MAIL LOG_RCPT "open\nabort\nreset\nevent: closing\n", NULL},
         {"DATA drips in below the least rate",
-         HELO MAIL RCPT DATA "C: 0123456789\nT: 59000\nC: 0123456789\nT: 2000\n"
+         HELO MAIL RCPT DATA "C: 0123456789\nT: 59000\nC: 0123456789\nT: 2000\nC: x\n"
                              "S: 421 4.4.2 Message came too slowly, closing\n",
          LOG_HELO LOG_MAIL LOG_RCPT "open\nabort\nreset\nevent: closing\n", NULL},
         {"a slow start is forgiven", HELO MAIL RCPT DATA "C: x\nT: 59000\nC: x\nC: .\n" KEPT QUIT,
          NULL, NULL},
         {"a chunk drips in",
-         HELO MAIL RCPT "C: BDAT 100\nD: 0123456789\nT: 61000\nS: 421 4.4.2 *\n", NULL, NULL},
+         HELO MAIL RCPT "C: BDAT 100\nD: 0123456789\nT: 61000\nD: x\nS: 421 4.4.2 *\n", NULL, NULL},
         {"the room shuts down", HELO MAIL "E: wake\nS: 421 4.3.2 Shutting down, try again soon\n",
          LOG_HELO LOG_MAIL "reset\nevent: closing\n", wakeable},
         {"the room shuts down while half a command is there",
