@@ -278,10 +278,14 @@ static enum smtp_reply_id parse_params(struct slice text, const struct param_row
 		if (seen & 1u << i)
 			return SMTP_REPLY_DUPLICATE_PARAMETER;
 		seen |= 1u << i;
-		if (param.has_value != rows[i].has_value || !rows[i].parse(params, param.value))
+		bool good =
+		        param.has_value == rows[i].has_value && rows[i].parse(params, param.value);
+		if (arena_failed(params->arena))
+			return SMTP_REPLY_ENVELOPE_TOO_LARGE;
+		if (!good)
 			return SMTP_REPLY_BAD_PARAMETER;
 	}
-	return arena_failed(params->arena) ? SMTP_REPLY_ENVELOPE_TOO_LARGE : SMTP_REPLY_NONE;
+	return SMTP_REPLY_NONE;
 }
 
 enum smtp_reply_id smtp_mail_params_parse(struct slice text, struct arena *arena,
