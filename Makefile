@@ -4,6 +4,7 @@
 #   make run          build, then a mail server for this machine's own tests: localserve, in the foreground
 #   make test         everything that tests; the last line is "N passed, N failed"
 #   make check        static checks: format, layers, banned calls, size marks, linters
+#   make format       clang-format over src/
 #   make bench        mailkeep beside Debian's Postfix and Dovecot
 #   make fuzz         every fuzz target for FUZZ_SECONDS
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
@@ -37,6 +38,9 @@ test: deps
 check: deps
 	@tools/check
 
+format: deps
+	@git ls-files 'src/*.c' 'src/*.h' | xargs clang-format -i --style=file
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@tests/bench/run
@@ -55,4 +59,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-clang build-tsan build-check
 
-.PHONY: all deps run test check bench fuzz kill-rounds install clean
+.PHONY: all deps run test check format bench fuzz kill-rounds install clean

@@ -20,7 +20,7 @@ WANTED = ["postfix", "dovecot-imapd", "dovecot-lmtpd", "dash", "coreutils", "sed
 UNUSED = ("perl", "libperl", "usrmerge", "e2fsprogs", "adduser", "lib-perl", "libfile-find-rule", "debconf", "cpio")
 STAMP = "unpacked-3"
 
-PASSWD = """root:x:0:0:root:/root:/bin/sh
+PASSWD = """root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/bin/false
 postfix:x:6101:6101::/var/spool/postfix:/bin/false
 dovecot:x:6103:6103::/nonexistent:/bin/false
