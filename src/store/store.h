@@ -1,9 +1,10 @@
-/* One account's mail: mailboxes, messages, flags, changes. Life: open, use from many threads, close.
+/* One account's mail: mailboxes, messages, flags, changes. Life: open, use from many threads,
+ * close.
  *
  * The store owns the account's directory alone (one process, DESIGN "one account, one room"). Every
  * function may be called from any thread of it. Functions that change something block until the
- * change is durable (one fsync, shared by all callers that wait at the same time) and have no effect
- * when they fail. Reading never waits for a writer.
+ * change is durable (one fsync, shared by all callers that wait at the same time) and have no
+ * effect when they fail. Reading never waits for a writer.
  *
  * Mailboxes are seen through *views*: immutable, reference-counted snapshots of a mailbox's message
  * list that share what did not change. A session holds one view, which gives it the stable sequence
@@ -29,35 +30,36 @@ struct store_mailbox_id {
 };
 
 struct store_message_id {
-	int64_t v; /* > 0; names the immutable content; several mailboxes may show the same content */
+	int64_t v; /* > 0; names the immutable content; several mailboxes may show the same content
+	            */
 };
 
 /* Limits. Each is enforced with ERR_LIMIT and has a test. */
-#define STORE_NAME_MAX 1000u         /* bytes of a mailbox name */
-#define STORE_NAME_DEPTH_MAX 50u     /* levels */
-#define STORE_MAILBOXES_MAX 10000u
-#define STORE_KEYWORDS_MAX 56u       /* different keywords in one mailbox */
-#define STORE_KEYWORD_SIZE_MAX 100u  /* bytes of a keyword */
-#define STORE_PREFIX_MAX (64u * 1024) /* bytes of generated header lines before a body */
+#define STORE_NAME_MAX         1000u /* bytes of a mailbox name */
+#define STORE_NAME_DEPTH_MAX   50u   /* levels */
+#define STORE_MAILBOXES_MAX    10000u
+#define STORE_KEYWORDS_MAX     56u          /* different keywords in one mailbox */
+#define STORE_KEYWORD_SIZE_MAX 100u         /* bytes of a keyword */
+#define STORE_PREFIX_MAX       (64u * 1024) /* bytes of generated header lines before a body */
 
-/* Flags are one 64-bit set: system flags low, a mailbox's keywords from STORE_KEYWORD_BIT upwards in
- * the order of its keyword list. */
-#define STORE_SEEN (UINT64_C(1) << 0)
-#define STORE_ANSWERED (UINT64_C(1) << 1)
-#define STORE_FLAGGED (UINT64_C(1) << 2)
-#define STORE_DELETED (UINT64_C(1) << 3)
-#define STORE_DRAFT (UINT64_C(1) << 4)
+/* Flags are one 64-bit set: system flags low, a mailbox's keywords from STORE_KEYWORD_BIT upwards
+ * in the order of its keyword list. */
+#define STORE_SEEN        (UINT64_C(1) << 0)
+#define STORE_ANSWERED    (UINT64_C(1) << 1)
+#define STORE_FLAGGED     (UINT64_C(1) << 2)
+#define STORE_DELETED     (UINT64_C(1) << 3)
+#define STORE_DRAFT       (UINT64_C(1) << 4)
 #define STORE_KEYWORD_BIT 8
 
 enum store_special_use { /* RFC 6154; REJECTS is ours and not announced as an attribute */
-	STORE_USE_NONE,
-	STORE_USE_INBOX,
-	STORE_USE_ARCHIVE,
-	STORE_USE_DRAFTS,
-	STORE_USE_JUNK,
-	STORE_USE_SENT,
-	STORE_USE_TRASH,
-	STORE_USE_REJECTS,
+	                 STORE_USE_NONE,
+	                 STORE_USE_INBOX,
+	                 STORE_USE_ARCHIVE,
+	                 STORE_USE_DRAFTS,
+	                 STORE_USE_JUNK,
+	                 STORE_USE_SENT,
+	                 STORE_USE_TRASH,
+	                 STORE_USE_REJECTS,
 };
 
 /* Makes the text columns that the store keeps beside a message without understanding them. Called
@@ -66,33 +68,49 @@ struct store_reader {
 	uint64_t size;
 	/* Up to n bytes at offset; fewer only at the end. */
 	struct status (*read)(const struct store_reader *r, uint64_t offset, uint8_t *p, size_t n,
-			      size_t *ret_n);
+	                      size_t *ret_n);
 };
 struct store_summary {
-	struct slice envelope;       /* IMAP text of ENVELOPE, with its parentheses */
-	struct slice bodystructure;  /* IMAP text of BODYSTRUCTURE (extensible form) */
-	struct slice body;           /* IMAP text of BODY (basic form) */
-	int64_t sent_at;             /* Date header, unix seconds, civil date as RFC 3501 SENTON wants
-				      * in sent_day; INT64_MIN when there is none or it is broken */
-	int32_t sent_day;            /* days since 1970-01-01 in the header's own zone */
+	struct slice envelope;      /* IMAP text of ENVELOPE, with its parentheses */
+	struct slice bodystructure; /* IMAP text of BODYSTRUCTURE (extensible form) */
+	struct slice body;          /* IMAP text of BODY (basic form) */
+	int64_t sent_at;  /* Date header, unix seconds, civil date as RFC 3501 SENTON wants
+	                   * in sent_day; INT64_MIN when there is none or it is broken */
+	int32_t sent_day; /* days since 1970-01-01 in the header's own zone */
 };
 struct store_options {
 	const struct clock *clock;
-	uint64_t quota_size;   /* bytes; 0 = unlimited */
-	uint64_t inline_max;   /* bodies up to this stand in the index; 0 = the default, 64 KB */
+	uint64_t quota_size;    /* bytes; 0 = unlimited */
+	uint64_t inline_max;    /* bodies up to this stand in the index; 0 = the default, 64 KB */
 	uint32_t expunged_keep; /* change log entries kept for QRESYNC; 0 = the default, 100,000 */
 	/* Required. The slices are copied before the arena is reset. A failure (never because the
 	 * message is strange: any bytes are a message) fails the append. */
 	struct status (*summarize)(const struct store_reader *r, struct arena *arena,
-				   struct store_summary *ret_summary);
+	                           struct store_summary *ret_summary);
+	/* For fault tests: an SQLite VFS by name and the system calls of message files (blob.h);
+	 * NULL for the real ones. */
+	const char *vfs;
+	const struct blob_io *blob_io;
 };
 
-/* dir_fd: the account's directory; stays the caller's (the store duplicates it). Creates or migrates
- * the index, sweeps what a crash left, makes the default mailboxes (Inbox, Sent, Drafts, Archive,
- * Trash, Junk, Rejects; all subscribed) in a new account. CORRUPT with a reason when the index is
- * damaged. */
+/* Sets the database library up; once a process, while it has one thread (a zygote before it forks).
+ * store_open does it otherwise. */
+void store_prepare_process(void);
+
+/* dir_fd: the account's directory; stays the caller's (the store opens it again). Where /proc is
+ * out of reach (chroot), it must also be the working directory when this is called and stay so.
+ * Creates or migrates the index, sweeps what a crash left, makes the default mailboxes (Inbox,
+ * Sent, Drafts, Archive, Trash, Junk, Rejects; all subscribed) in a new account. BUSY when another
+ * process has the account open, CORRUPT with a reason when the index is damaged, UNSUPPORTED when a
+ * newer version wrote it. */
 struct status store_open(int dir_fd, const struct store_options *options, struct store **ret_store);
 void store_close(struct store *store); /* no other call may be under way; NULL is fine */
+
+/* For when the account has had nothing to do for some seconds: removes what is left of expunged
+ * messages, then lets go of all memory that is not in use (connections, caches, views without
+ * users). The next call opens again what it needs, which takes about a millisecond. Any thread, any
+ * time; blocks others for moments only. */
+struct status store_idle(struct store *store);
 
 /* ---- mailboxes ------------------------------------------------------------------------------ */
 
@@ -100,7 +118,7 @@ struct store_mailbox {
 	struct store_mailbox_id id; /* {0} for a name that is only subscribed or only a parent */
 	struct slice name;
 	enum store_special_use special_use;
-	bool exists;       /* can be selected */
+	bool exists; /* can be selected */
 	bool subscribed;
 	bool has_children; /* an existing mailbox below it */
 	uint32_t uid_validity;
@@ -115,21 +133,25 @@ struct store_mailbox {
 /* All names: existing mailboxes, their missing parents, subscriptions without a mailbox; sorted by
  * name, Inbox first. */
 struct status store_mailboxes(struct store *store, struct arena *arena,
-			      struct store_mailbox **ret_list, size_t *ret_n);
+                              struct store_mailbox **ret_list, size_t *ret_n);
 /* NOT_FOUND when no such mailbox exists. */
 struct status store_mailbox_find(struct store *store, struct slice name, struct arena *arena,
-				 struct store_mailbox *ret_mailbox);
+                                 struct store_mailbox *ret_mailbox);
 /* By id, for a session whose mailbox was renamed meanwhile. */
-struct status store_mailbox_get(struct store *store, struct store_mailbox_id id, struct arena *arena,
-				struct store_mailbox *ret_mailbox);
+struct status store_mailbox_get(struct store *store, struct store_mailbox_id id,
+                                struct arena *arena, struct store_mailbox *ret_mailbox);
 
-/* NFC, "INBOX" folded, no empty level, no control characters, limits; INVALID says what is wrong. */
+/* NFC, "INBOX" folded, no empty level, no control characters, limits; INVALID says what is wrong.
+ */
 struct status store_name_normalize(struct slice name, struct arena *arena, struct slice *ret_name);
 
-/* Makes missing parents too. EXISTS. A special use that another mailbox has is taken over from it
- * only if take_use, else EXISTS. */
-struct status store_mailbox_create(struct store *store, struct slice name, enum store_special_use use,
-				   struct store_mailbox_id *ret_id);
+/* Makes missing parents too. EXISTS, also when another mailbox has the special use. */
+struct status store_mailbox_create(struct store *store, struct slice name,
+                                   enum store_special_use use, struct store_mailbox_id *ret_id);
+/* Gives an existing mailbox a special use, or takes it away (STORE_USE_NONE). One that another
+ * mailbox has is taken over from it if take_use, else EXISTS. Inbox: DENIED. */
+struct status store_mailbox_set_use(struct store *store, struct slice name,
+                                    enum store_special_use use, bool take_use);
 /* Its messages go with it, its name stays in the list while it has children. Inbox: DENIED. */
 struct status store_mailbox_delete(struct store *store, struct slice name);
 /* With all below it. Inbox: its messages move to the new mailbox, Inbox stays (RFC 3501 6.3.5). */
@@ -150,7 +172,7 @@ struct store_entry {
 
 /* The newest view of a mailbox; the caller gets a reference. Cheap when the mailbox is warm. */
 struct status store_view_open(struct store *store, struct store_mailbox_id id,
-			      struct store_view **ret_view);
+                              struct store_view **ret_view);
 struct store_view *store_view_ref(struct store_view *view);
 void store_view_unref(struct store_view *view); /* NULL is fine */
 
@@ -166,31 +188,35 @@ const struct store_entry *store_view_at(const struct store_view *view, uint32_t 
 uint32_t store_view_lower_bound(const struct store_view *view, struct store_uid uid);
 
 /* What happened between two views of the same mailbox, told in this order: expunged (indexes in the
- * *old* view, highest first, so that each is right at the time it is told), then changed (indexes in
- * the *new* view, flags or modseq differ), then how many are new at the end. Unchanged parts cost
- * nothing. */
+ * *old* view, highest first, so that each is right at the time it is told), then changed (indexes
+ * in the *new* view, flags or modseq differ), then how many are new at the end. Unchanged parts
+ * cost nothing. */
 struct store_view_diff_ops {
 	void (*expunged)(void *context, uint32_t old_index, const struct store_entry *entry);
 	void (*changed)(void *context, uint32_t new_index, const struct store_entry *entry);
 	void (*added)(void *context, uint32_t new_count, uint32_t n_added);
 };
 void store_view_diff(const struct store_view *from, const struct store_view *to,
-		     const struct store_view_diff_ops *ops, void *context);
+                     const struct store_view_diff_ops *ops, void *context);
 
 /* UIDs expunged after modseq (RFC 7162 VANISHED), ascending. *ret_complete is false when the log no
- * longer reaches back that far: then the list holds every UID below uid_next that does not exist. */
+ * longer reaches back that far: then the list holds every UID below uid_next that does not exist.
+ */
 struct status store_expunged_since(struct store *store, struct store_mailbox_id id, uint64_t modseq,
-				   struct arena *arena, struct store_uid **ret_uids, size_t *ret_n,
-				   bool *ret_complete);
+                                   struct arena *arena, struct store_uid **ret_uids, size_t *ret_n,
+                                   bool *ret_complete);
 
 /* ---- being told ----------------------------------------------------------------------------- */
 
-/* A watcher's eventfd becomes readable after any change to its mailbox (or, with id {0}, to the list
- * of mailboxes or to any of them). Init before, done after; the caller owns the struct. */
+/* A watcher's eventfd becomes readable after any change to its mailbox (or, with id {0}, to the
+ * list of mailboxes or to any of them). The caller owns the struct and keeps it where it is until
+ * store_unwatch, which may be called twice. */
 struct store_watcher {
-	int event_fd; /* read it (8 bytes) to reset */
+	int event_fd; /* in: the caller's own eventfd, or -1 for a new one that store_unwatch
+	               * closes; read it (8 bytes) to reset */
 	struct store_mailbox_id mailbox;
 	struct store_watcher *next, **link; /* the store's */
+	bool owns_fd;
 };
 struct status store_watch(struct store *store, struct store_mailbox_id id, struct store_watcher *w);
 void store_unwatch(struct store *store, struct store_watcher *w);
@@ -213,13 +239,14 @@ struct store_append {
 	struct store_spool *spool; /* the body; or, when NULL, fd and size: */
 	int fd;                    /* read from offset 0 with pread; stays the caller's */
 	uint64_t size;
-	struct slice prefix;       /* generated header lines, each with CRLF; may be empty */
-	uint64_t flags;            /* system flags only */
+	struct slice prefix; /* generated header lines, each with CRLF; may be empty */
+	uint64_t flags;      /* system flags only */
 	const struct slice *keywords;
 	size_t n_keywords;
 	int64_t received_at; /* unix seconds */
-	/* Not empty: a second append with the same id within a day has no effect and gives the first
-	 * one's result, so that a caller that lost the answer may ask again. At most 64 bytes. */
+	/* Not empty: a second append with the same id within a day has no effect and gives the
+	 * first one's result, so that a caller that lost the answer may ask again. At most 64
+	 * bytes. */
 	struct slice delivery_id;
 	/* out, when status is OK */
 	struct status status;
@@ -248,38 +275,41 @@ enum store_flags_op { STORE_FLAGS_ADD, STORE_FLAGS_REMOVE, STORE_FLAGS_REPLACE }
 
 /* unchanged_since: UINT64_MAX for no condition; messages changed after it are left alone and listed
  * (RFC 7162 UNCHANGEDSINCE). Entries whose flags do not change keep their modseq. */
-struct status store_flags_update(struct store *store, struct store_mailbox_id id, struct store_uids uids,
-				 enum store_flags_op op, uint64_t system_flags,
-				 const struct slice *keywords, size_t n_keywords,
-				 uint64_t unchanged_since, struct arena *arena,
-				 struct store_uid **ret_modified, size_t *ret_n_modified);
+struct status store_flags_update(struct store *store, struct store_mailbox_id id,
+                                 struct store_uids uids, enum store_flags_op op,
+                                 uint64_t system_flags, const struct slice *keywords,
+                                 size_t n_keywords, uint64_t unchanged_since, struct arena *arena,
+                                 struct store_uid **ret_modified, size_t *ret_n_modified);
 
 /* New UIDs in `to`, in the order of the old; `move` removes them from `from` in the same commit.
  * Flags and received_at stay. ret_from and ret_to correspond element by element. */
 struct status store_copy(struct store *store, struct store_mailbox_id from, struct store_uids uids,
-			 struct store_mailbox_id to, bool move, struct arena *arena,
-			 uint32_t *ret_uid_validity, struct store_uid **ret_from,
-			 struct store_uid **ret_to, size_t *ret_n);
+                         struct store_mailbox_id to, bool move, struct arena *arena,
+                         uint32_t *ret_uid_validity, struct store_uid **ret_from,
+                         struct store_uid **ret_to, size_t *ret_n);
 
 /* Removes those of the set that have STORE_DELETED (all of the mailbox when uids.n == 0), or the
  * whole set when not only_deleted. */
 struct status store_expunge(struct store *store, struct store_mailbox_id id, struct store_uids uids,
-			    bool only_deleted, uint32_t *ret_n);
+                            bool only_deleted, uint32_t *ret_n);
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* A message's bytes: prefix then body. Stays readable until freed, even when expunged meanwhile. */
 struct store_blob;
 struct status store_blob_open(struct store *store, struct store_message_id id,
-			      struct store_blob **ret_blob);
+                              struct store_blob **ret_blob);
 struct store_reader *store_blob_reader(struct store_blob *blob);
 /* The whole message where it is in memory (inline bodies); false for those in files. */
 bool store_blob_bytes(struct store_blob *blob, struct slice *ret_bytes);
+/* The parts of a message whose body is in a file: the prefix and the open file, both the blob's. */
+bool store_blob_file(struct store_blob *blob, struct slice *ret_prefix, int *ret_fd);
 void store_blob_free(struct store_blob *blob); /* NULL is fine */
 
-/* Summaries of many messages in one pass: called for each entry of the view in [first, last] (indexes,
- * inclusive) that `want` (may be NULL: all) admits, in order. The slices live during the call only.
- * Stops when `each` fails and returns its status. A message expunged meanwhile is skipped. */
+/* Summaries of many messages in one pass: called for each entry of the view in [first, last]
+ * (indexes, inclusive) that `want` (may be NULL: all) admits, in order. The slices live during the
+ * call only. Stops when `each` fails and returns its status. A message expunged meanwhile is
+ * skipped. */
 enum store_summary_columns {
 	STORE_COLUMN_ENVELOPE = 1,
 	STORE_COLUMN_BODYSTRUCTURE = 2,
@@ -289,11 +319,11 @@ enum store_summary_columns {
 struct store_summary_ops {
 	bool (*want)(void *context, uint32_t index, const struct store_entry *entry);
 	struct status (*each)(void *context, uint32_t index, const struct store_entry *entry,
-			      const struct store_summary *summary);
+	                      const struct store_summary *summary);
 };
 struct status store_summaries(struct store *store, const struct store_view *view, uint32_t first,
-			      uint32_t last, unsigned columns, const struct store_summary_ops *ops,
-			      void *context);
+                              uint32_t last, unsigned columns, const struct store_summary_ops *ops,
+                              void *context);
 
 struct store_usage {
 	uint64_t size;  /* bytes counted against the quota */
@@ -302,7 +332,8 @@ struct store_usage {
 };
 struct status store_usage(struct store *store, struct store_usage *ret_usage);
 
-/* Checks everything that can be checked: checksums of bodies, counts, UIDs, references, files without
- * index and the other way round. `problem` is called for each finding. For `mailkeep verifydata`. */
+/* Checks everything that can be checked: checksums of bodies, counts, UIDs, references, files
+ * without index and the other way round. `problem` is called for each finding. For `mailkeep
+ * verifydata`. */
 struct status store_verify(struct store *store, void (*problem)(void *context, const char *text),
-			   void *context);
+                           void *context);
