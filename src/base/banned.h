@@ -17,6 +17,10 @@
 #include <openssl/ssl.h>
 #endif
 
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
 #undef strncpy
 #undef isalpha
 #undef isdigit
