@@ -1,4 +1,5 @@
-/* Bump allocation in chunks that double from 4 KB to 256 KB; larger requests get their own chunk. */
+/* Bump allocation in chunks that double from 4 KB to 256 KB; larger requests get their own chunk.
+ */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -18,7 +19,7 @@
 #ifdef ARENA_ASAN
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 

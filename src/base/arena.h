@@ -1,8 +1,8 @@
 /* Memory with one lifetime: allocate freely, release everything at once.
  *
  * An arena has a byte budget. Past it, arena_alloc returns NULL and the arena stays failed, so a
- * parser may check once at the end (arena_failed). Functions that return memory take the arena last.
- * Not thread-safe: an arena belongs to one thread.
+ * parser may check once at the end (arena_failed). Functions that return memory take the arena
+ * last. Not thread-safe: an arena belongs to one thread.
  */
 #pragma once
 
@@ -39,5 +39,5 @@ static inline bool arena_failed(const struct arena *arena)
 	return arena->failed;
 }
 
-#define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
+#define ARENA_NEW(arena, type)      ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, n, type) ((type *)arena_array((arena), (n), sizeof(type)))

@@ -13,9 +13,9 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 #define PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))
-#define NORETURN __attribute__((noreturn))
-#define UNUSED __attribute__((unused))
-#define FALLTHROUGH __attribute__((fallthrough))
+#define NORETURN                      __attribute__((noreturn))
+#define UNUSED                        __attribute__((unused))
+#define FALLTHROUGH                   __attribute__((fallthrough))
 
 /* gcc wants the attribute on the type as [[nodiscard]]-like; clang takes it on types, gcc 12 on
  * functions only. MUST_USE stands before functions and works in both. */
@@ -42,11 +42,11 @@ NORETURN void base_bug(const char *file, int line, const char *what);
 
 /* Heap allocation that cannot fail: exhaustion of the process's memory limit ends the room like a
  * bug (the supervisor restarts it). Sizes that input drives are capped by the caller beforehand. */
-void *base_alloc(size_t size);                         /* zeroed; size 0 gives a unique pointer */
-void *base_realloc(void *p, size_t size);              /* as realloc; new bytes are not zeroed */
+void *base_alloc(size_t size);            /* zeroed; size 0 gives a unique pointer */
+void *base_realloc(void *p, size_t size); /* as realloc; new bytes are not zeroed */
 char *base_strdup(const char *s);
-void base_free(void *p);                               /* accepts NULL */
-static inline void base_freep(void *pp)                /* for CLEANUP(base_freep) */
+void base_free(void *p);                /* accepts NULL */
+static inline void base_freep(void *pp) /* for CLEANUP(base_freep) */
 {
 	base_free(*(void **)pp);
 }

@@ -33,7 +33,8 @@ static void slices_never_read_outside(void **state)
 static void numbers_are_strict(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"", "+1", "-1", " 1", "1 ", "1a", "18446744073709551616", "101"};
+	static const char *const bad[] = {
+	        "", "+1", "-1", " 1", "1 ", "1a", "18446744073709551616", "101"};
 	uint64_t value = 7;
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
 		assert_false(slice_to_u64(slice_str(bad[i]), 100, &value));
@@ -106,15 +107,17 @@ static void a_cursor_fails_once_and_stays(void **state)
 static void base64_is_strict_and_round_trips(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"A", "AA", "AAA", "A===", "AA=A", "AB==", "AAB=", "AA A", "====", "Zg==Zg=="};
+	static const char *const bad[] = {"A",    "AA",   "AAA",  "A===", "AA=A",
+	                                  "AB==", "AAB=", "AA A", "====", "Zg==Zg=="};
 	struct buf out;
 	buf_init(&out, 1000);
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		buf_reset(&out);
 		assert_false(is_ok(base64_decode(slice_str(bad[i]), &out)));
 	}
-	static const char *const vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-						 {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}};
+	static const char *const vectors[][2] = {
+	        {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+	        {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}};
 	for (size_t i = 0; i < N_ELEMENTS(vectors); i++) { /* RFC 4648 section 10 */
 		buf_reset(&out);
 		base64_encode(slice_str(vectors[i][0]), &out);
@@ -148,7 +151,8 @@ static void siphash_matches_its_paper(void **state)
 static void civil_time_round_trips(void **state)
 {
 	(void)state;
-	static const int64_t times[] = {0, 951782400, 951868799, 1792592000, -1, -86400, 4102444800};
+	static const int64_t times[] = {0,  951782400, 951868799, 1792592000,
+	                                -1, -86400,    4102444800};
 	for (size_t i = 0; i < N_ELEMENTS(times); i++) {
 		struct civil_time civil = civil_from_unix(times[i]);
 		assert_true(civil_to_unix(&civil) == times[i]);
@@ -172,15 +176,15 @@ static void secrets_compare_by_all_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(slices_never_read_outside),
-		cmocka_unit_test(numbers_are_strict),
-		cmocka_unit_test(a_buffer_stops_at_its_ceiling),
-		cmocka_unit_test(an_arena_keeps_its_budget),
-		cmocka_unit_test(a_cursor_fails_once_and_stays),
-		cmocka_unit_test(base64_is_strict_and_round_trips),
-		cmocka_unit_test(siphash_matches_its_paper),
-		cmocka_unit_test(civil_time_round_trips),
-		cmocka_unit_test(secrets_compare_by_all_bytes),
+	        cmocka_unit_test(slices_never_read_outside),
+	        cmocka_unit_test(numbers_are_strict),
+	        cmocka_unit_test(a_buffer_stops_at_its_ceiling),
+	        cmocka_unit_test(an_arena_keeps_its_budget),
+	        cmocka_unit_test(a_cursor_fails_once_and_stays),
+	        cmocka_unit_test(base64_is_strict_and_round_trips),
+	        cmocka_unit_test(siphash_matches_its_paper),
+	        cmocka_unit_test(civil_time_round_trips),
+	        cmocka_unit_test(secrets_compare_by_all_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

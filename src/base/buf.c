@@ -88,7 +88,7 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	} else if ((size_t)n < sizeof(small)) {
 		buf_add(buf, slice_of(small, (size_t)n));
 	} else if (buf_reserve(buf, (size_t)n) && (size_t)n < buf->max - buf->n &&
-		   buf_reserve(buf, (size_t)n + 1)) {
+	           buf_reserve(buf, (size_t)n + 1)) {
 		va_start(args, format);
 		vsnprintf((char *)buf->p + buf->n, (size_t)n + 1, format, args);
 		va_end(args);

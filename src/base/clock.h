@@ -36,5 +36,5 @@ struct civil_time civil_from_unix(int64_t unix_s); /* UTC */
 /* The fields may be out of range (second 60, day 0): they carry over. */
 int64_t civil_to_unix(const struct civil_time *civil);
 
-extern const char civil_month_names[12][4];   /* "Jan" */
-extern const char civil_weekday_names[7][4];  /* "Sun" */
+extern const char civil_month_names[12][4];  /* "Jan" */
+extern const char civil_weekday_names[7][4]; /* "Sun" */

@@ -1,13 +1,13 @@
 /* A bounded reader over a slice with a sticky error: the base of every hand-written parser.
  *
- * After the first failure every read fails and returns zero or an empty slice, so a rule may read on
- * and its caller checks once with cursor_ok. The first reason is kept. A cursor may be copied to try
- * an alternative: restore the copy to go back.
+ * After the first failure every read fails and returns zero or an empty slice, so a rule may read
+ * on and its caller checks once with cursor_ok. The first reason is kept. A cursor may be copied to
+ * try an alternative: restore the copy to go back.
  */
 #pragma once
 
-#include "base/status.h"
 #include "base/slice.h"
+#include "base/status.h"
 
 struct cursor {
 	struct slice in;
@@ -46,7 +46,7 @@ bool cursor_skip_text(struct cursor *c, const char *text);
 void cursor_expect(struct cursor *c, uint8_t byte, const char *why);
 void cursor_expect_end(struct cursor *c, const char *why);
 
-uint8_t cursor_byte(struct cursor *c);              /* fails at the end */
+uint8_t cursor_byte(struct cursor *c);                /* fails at the end */
 struct slice cursor_take(struct cursor *c, size_t n); /* fails when fewer are left */
 /* The longest run for which is(byte); may be empty. */
 struct slice cursor_while(struct cursor *c, bool (*is)(uint8_t byte));

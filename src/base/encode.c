@@ -1,7 +1,8 @@
 /* Encodings of small values. */
 #include "base/encode.h"
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_encode(struct slice in, struct buf *out)
 {
@@ -13,10 +14,10 @@ void base64_encode(struct slice in, struct buf *out)
 		if (n > 2)
 			group |= in.p[i + 2];
 		uint8_t quad[4] = {
-			(uint8_t)base64_digits[group >> 18],
-			(uint8_t)base64_digits[group >> 12 & 63],
-			n > 1 ? (uint8_t)base64_digits[group >> 6 & 63] : '=',
-			n > 2 ? (uint8_t)base64_digits[group & 63] : '=',
+		        (uint8_t)base64_digits[group >> 18],
+		        (uint8_t)base64_digits[group >> 12 & 63],
+		        n > 1 ? (uint8_t)base64_digits[group >> 6 & 63] : '=',
+		        n > 2 ? (uint8_t)base64_digits[group & 63] : '=',
 		};
 		buf_add(out, slice_of(quad, sizeof(quad)));
 	}

@@ -1,5 +1,5 @@
-/* Base64 (RFC 4648 section 4), hexadecimal, and xtext (RFC 3461 section 4) of small values: protocol
- * tokens, not message bodies (those are decoded as streams in message/). */
+/* Base64 (RFC 4648 section 4), hexadecimal, and xtext (RFC 3461 section 4) of small values:
+ * protocol tokens, not message bodies (those are decoded as streams in message/). */
 #pragma once
 
 #include "base/arena.h"

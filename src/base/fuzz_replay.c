@@ -1,5 +1,5 @@
-/* Replays a fuzz corpus through a target without libFuzzer: `NAME_replay DIR`. Fails when the folder
- * is missing or empty, so that a lost corpus does not pass as a test. */
+/* Replays a fuzz corpus through a target without libFuzzer: `NAME_replay DIR`. Fails when the
+ * folder is missing or empty, so that a lost corpus does not pass as a test. */
 #include "base/base.h"
 
 #include <dirent.h>
@@ -27,7 +27,8 @@ int main(int argc, char **argv)
 {
 	DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
 	if (!dir) {
-		fprintf(stderr, "corpus folder is missing: %s\n", argc == 2 ? argv[1] : "(none given)");
+		fprintf(stderr, "corpus folder is missing: %s\n",
+		        argc == 2 ? argv[1] : "(none given)");
 		return 1;
 	}
 	size_t n_replayed = 0;

@@ -36,10 +36,10 @@ static void sip_word(struct sip *s, uint64_t word)
 uint64_t hash_slice(struct hash_key key, struct slice in)
 {
 	struct sip s = {
-		key.k0 ^ 0x736f6d6570736575u,
-		key.k1 ^ 0x646f72616e646f6du,
-		key.k0 ^ 0x6c7967656e657261u,
-		key.k1 ^ 0x7465646279746573u,
+	        key.k0 ^ 0x736f6d6570736575u,
+	        key.k1 ^ 0x646f72616e646f6du,
+	        key.k0 ^ 0x6c7967656e657261u,
+	        key.k1 ^ 0x7465646279746573u,
 	};
 	size_t n_words = in.n / 8;
 	for (size_t i = 0; i < n_words; i++) {

@@ -5,7 +5,7 @@
 
 static const char *const err_names[] = {
 #define X(code, name) [ERR_##code] = name,
-	ERR_LIST(X)
+        ERR_LIST(X)
 #undef X
 };
 _Static_assert(N_ELEMENTS(err_names) == ERR_COUNT, "a name for every code");

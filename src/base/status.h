@@ -11,34 +11,34 @@
 /* code, wire name. Keep the order: the numbers travel over IPC. */
 #define ERR_LIST(X)                                                                                \
 	X(OK, "ok")                                                                                \
-	X(SYNTAX, "syntax")           /* input does not follow its grammar */                      \
-	X(LIMIT, "limit")             /* input asked for more than a named limit */                \
+	X(SYNTAX, "syntax") /* input does not follow its grammar */                                \
+	X(LIMIT, "limit")   /* input asked for more than a named limit */                          \
 	X(NOT_FOUND, "not-found")                                                                  \
 	X(EXISTS, "exists")                                                                        \
-	X(DENIED, "denied")           /* not allowed to this caller */                             \
-	X(AUTH, "auth")               /* credentials are wrong */                                  \
-	X(TIMEOUT, "timeout")         /* a deadline passed */                                      \
-	X(CLOSED, "closed")           /* the peer ended the connection or channel */               \
-	X(IO, "io")                   /* the environment failed: errno said why */                 \
-	X(NO_SPACE, "no-space")       /* disk full */                                              \
-	X(QUOTA, "quota")             /* the account's own storage limit */                        \
-	X(BUSY, "busy")               /* try again later */                                        \
-	X(CORRUPT, "corrupt")         /* stored data contradicts itself or its checksum */         \
+	X(DENIED, "denied")     /* not allowed to this caller */                                   \
+	X(AUTH, "auth")         /* credentials are wrong */                                        \
+	X(TIMEOUT, "timeout")   /* a deadline passed */                                            \
+	X(CLOSED, "closed")     /* the peer ended the connection or channel */                     \
+	X(IO, "io")             /* the environment failed: errno said why */                       \
+	X(NO_SPACE, "no-space") /* disk full */                                                    \
+	X(QUOTA, "quota")       /* the account's own storage limit */                              \
+	X(BUSY, "busy")         /* try again later */                                              \
+	X(CORRUPT, "corrupt")   /* stored data contradicts itself or its checksum */               \
 	X(UNSUPPORTED, "unsupported")                                                              \
-	X(INVALID, "invalid")         /* well-formed but makes no sense here */                    \
-	X(TEMPORARY, "temporary")     /* failed for now, no fault of the request */                \
-	X(PERMANENT, "permanent")     /* refused for good */                                       \
+	X(INVALID, "invalid")     /* well-formed but makes no sense here */                        \
+	X(TEMPORARY, "temporary") /* failed for now, no fault of the request */                    \
+	X(PERMANENT, "permanent") /* refused for good */                                           \
 	X(TLS, "tls")                                                                              \
 	X(CANCELED, "canceled")                                                                    \
-	X(DRAINING, "draining")       /* the room is ending; ask again for a new one */            \
-	X(TRUNCATED, "truncated")     /* input ended early */                                      \
-	X(PROTOCOL, "protocol")       /* the peer broke the protocol */
+	X(DRAINING, "draining")   /* the room is ending; ask again for a new one */                \
+	X(TRUNCATED, "truncated") /* input ended early */                                          \
+	X(PROTOCOL, "protocol")   /* the peer broke the protocol */
 
 enum err {
 #define X(code, name) ERR_##code,
 	ERR_LIST(X)
 #undef X
-	ERR_COUNT
+	        ERR_COUNT
 };
 
 struct status {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #define TIMEOUT_DEFAULT_MS (5 * 60 * 1000)
-#define READ_SIZE ((size_t)16 * 1024)
-#define PRINTF_MAX ((size_t)1024 * 1024)
+#define READ_SIZE          ((size_t)16 * 1024)
+#define PRINTF_MAX         ((size_t)1024 * 1024)
 
 void stream_init(struct stream *s, const struct stream_ops *ops)
 {
@@ -140,7 +140,8 @@ struct status stream_flush(struct stream *s)
 	return status;
 }
 
-struct status stream_wait(struct stream *s, int wake_fd, int timeout_ms, enum stream_event *ret_event)
+struct status stream_wait(struct stream *s, int wake_fd, int timeout_ms,
+                          enum stream_event *ret_event)
 {
 	TRY(stream_flush(s));
 	if (stream_buffered(s).n > 0) {

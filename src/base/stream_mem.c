@@ -39,7 +39,8 @@ static struct status mem_write(struct stream *s, struct slice bytes, int timeout
 	return ok();
 }
 
-static struct status mem_wait(struct stream *s, int wake_fd, int timeout_ms, enum stream_event *ret_event)
+static struct status mem_wait(struct stream *s, int wake_fd, int timeout_ms,
+                              enum stream_event *ret_event)
 {
 	(void)wake_fd;
 	(void)timeout_ms;
@@ -58,10 +59,10 @@ static struct status mem_start_tls(struct stream *s, int timeout_ms)
 }
 
 static const struct stream_ops mem_ops = {
-	.read = mem_read,
-	.write = mem_write,
-	.wait = mem_wait,
-	.start_tls = mem_start_tls,
+        .read = mem_read,
+        .write = mem_write,
+        .wait = mem_wait,
+        .start_tls = mem_start_tls,
 };
 
 void stream_mem_init(struct stream_mem *m, struct slice input, size_t chunk)

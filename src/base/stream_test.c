@@ -76,10 +76,10 @@ static void output_is_sent_before_blocking(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines_come_whole_at_every_split),
-		cmocka_unit_test(a_long_line_is_refused_and_can_be_skipped),
-		cmocka_unit_test(plaintext_behind_starttls_is_dropped),
-		cmocka_unit_test(output_is_sent_before_blocking),
+	        cmocka_unit_test(lines_come_whole_at_every_split),
+	        cmocka_unit_test(a_long_line_is_refused_and_can_be_skipped),
+	        cmocka_unit_test(plaintext_behind_starttls_is_dropped),
+	        cmocka_unit_test(output_is_sent_before_blocking),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

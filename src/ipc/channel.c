@@ -137,7 +137,7 @@ static void put_fds(struct msghdr *message, uint8_t *control, const int *fds, si
 }
 
 static struct status send_packet(struct ipc_channel *channel, const struct header *header,
-				 struct slice payload, const int *fds, size_t n_fds)
+                                 struct slice payload, const int *fds, size_t n_fds)
 {
 	union {
 		uint8_t bytes[CMSG_SPACE(sizeof(int) * IPC_FDS_MAX)];
@@ -150,14 +150,19 @@ static struct status send_packet(struct ipc_channel *channel, const struct heade
 	} bytes = {.from = payload.p}; /* iovec is shared by reading and writing */
 	struct iovec parts[2] = {{&copy, sizeof(copy)}, {bytes.to, payload.n}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = payload.n ? 2 : 1};
+	int flags = MSG_NOSIGNAL | (channel->options.never_block ? MSG_DONTWAIT : 0);
 
 	if (payload.n > IPC_PACKET_MAX || n_fds > IPC_FDS_MAX)
 		return fail(ERR_LIMIT, "message to another room is too large");
 	if (n_fds > 0)
 		put_fds(&message, control.bytes, fds, n_fds);
 	for (;;) {
-		if (sendmsg(channel->fd, &message, MSG_NOSIGNAL) >= 0)
+		if (sendmsg(channel->fd, &message, flags) >= 0)
 			return ok();
+		if (errno == EAGAIN && channel->options.never_block) {
+			shutdown(channel->fd, SHUT_RDWR);
+			return fail(ERR_CLOSED, "the other room does not read");
+		}
 		if (errno == EAGAIN) {
 			struct pollfd ready = {.fd = channel->fd, .events = POLLOUT};
 			poll(&ready, 1, -1);
@@ -167,15 +172,15 @@ static struct status send_packet(struct ipc_channel *channel, const struct heade
 	}
 }
 
-struct status ipc_send(struct ipc_channel *channel, uint64_t cid, struct slice payload, const int *fds,
-		       size_t n_fds)
+struct status ipc_send(struct ipc_channel *channel, uint64_t cid, struct slice payload,
+                       const int *fds, size_t n_fds)
 {
 	struct header header = {.magic = MAGIC, .cid = cid, .kind = KIND_REQUEST};
 	return send_packet(channel, &header, payload, fds, n_fds);
 }
 
-struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid, struct slice payload,
-			 const int *fds, size_t n_fds)
+struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid,
+                         struct slice payload, const int *fds, size_t n_fds)
 {
 	struct header header = {.magic = MAGIC, .id = id, .cid = cid, .kind = KIND_REPLY};
 	return send_packet(channel, &header, payload, fds, n_fds);
@@ -185,7 +190,8 @@ struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid,
 
 static void collect_fds(struct msghdr *message, struct ipc_packet *packet)
 {
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg;
+	     cmsg = CMSG_NXTHDR(message, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -200,9 +206,10 @@ static void collect_fds(struct msghdr *message, struct ipc_packet *packet)
 	}
 }
 
-/* One packet into the channel's buffer. BUSY when nothing has arrived and flags say not to block. */
-static struct status receive_packet(struct ipc_channel *channel, int flags, struct header *ret_header,
-				    struct ipc_packet *ret_packet)
+/* One packet into the channel's buffer. BUSY when nothing has arrived and flags say not to block.
+ */
+static struct status receive_packet(struct ipc_channel *channel, int flags,
+                                    struct header *ret_header, struct ipc_packet *ret_packet)
 {
 	union {
 		uint8_t bytes[CMSG_SPACE(sizeof(int) * (IPC_FDS_MAX + 4))];
@@ -212,9 +219,9 @@ static struct status receive_packet(struct ipc_channel *channel, int flags, stru
 		channel->buffer = base_alloc(sizeof(struct header) + IPC_PACKET_MAX);
 	struct iovec part = {channel->buffer, sizeof(struct header) + IPC_PACKET_MAX};
 	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes)};
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
 	ssize_t n;
 	do
 		n = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | flags);
@@ -231,14 +238,15 @@ static struct status receive_packet(struct ipc_channel *channel, int flags, stru
 		return fail(ERR_PROTOCOL, "malformed packet from another room");
 	}
 	memcpy(ret_header, channel->buffer, sizeof(*ret_header));
-	if (ret_header->magic != MAGIC || ret_header->kind > KIND_REPLY || ret_header->reserved != 0) {
+	if (ret_header->magic != MAGIC || ret_header->kind > KIND_REPLY ||
+	    ret_header->reserved != 0) {
 		close_packet_fds(&packet);
 		return fail(ERR_PROTOCOL, "malformed packet from another room");
 	}
 	packet.id = ret_header->id;
 	packet.cid = ret_header->cid;
-	packet.payload =
-		slice_of(channel->buffer + sizeof(struct header), (size_t)n - sizeof(struct header));
+	packet.payload = slice_of(channel->buffer + sizeof(struct header),
+	                          (size_t)n - sizeof(struct header));
 	*ret_packet = packet;
 	return ok();
 }
@@ -342,7 +350,7 @@ static void forget_wait(struct ipc_channel *channel, struct ipc_wait *wait)
 }
 
 struct status ipc_call_start(struct ipc_channel *channel, uint64_t cid, struct slice payload,
-			     const int *fds, size_t n_fds, struct ipc_wait *wait)
+                             const int *fds, size_t n_fds, struct ipc_wait *wait)
 {
 	*wait = (struct ipc_wait){0};
 	pthread_mutex_lock(&channel->lock);
@@ -350,7 +358,7 @@ struct status ipc_call_start(struct ipc_channel *channel, uint64_t cid, struct s
 		bool closed = channel->closed;
 		pthread_mutex_unlock(&channel->lock);
 		return closed ? fail(ERR_CLOSED, "the other room is gone")
-			      : fail(ERR_BUSY, "too many requests wait for the other room");
+		              : fail(ERR_BUSY, "too many requests wait for the other room");
 	}
 	wait->id = channel->next_id++;
 	if (channel->next_id == 0)
@@ -400,7 +408,7 @@ static void wait_for_reader(struct ipc_channel *channel, int64_t deadline)
 }
 
 struct status ipc_call_wait(struct ipc_channel *channel, struct ipc_wait *wait, int timeout_ms,
-			    struct ipc_reply *ret_reply)
+                            struct ipc_reply *ret_reply)
 {
 	int64_t deadline = timeout_ms < 0 ? -1 : monotonic_ms() + timeout_ms;
 	struct status status = ok();
@@ -428,8 +436,8 @@ struct status ipc_call_wait(struct ipc_channel *channel, struct ipc_wait *wait, 
 	return status;
 }
 
-struct status ipc_call(struct ipc_channel *channel, uint64_t cid, struct slice payload, const int *fds,
-		       size_t n_fds, int timeout_ms, struct ipc_reply *ret_reply)
+struct status ipc_call(struct ipc_channel *channel, uint64_t cid, struct slice payload,
+                       const int *fds, size_t n_fds, int timeout_ms, struct ipc_reply *ret_reply)
 {
 	struct ipc_wait wait;
 	TRY(ipc_call_start(channel, cid, payload, fds, n_fds, &wait));

@@ -5,19 +5,19 @@
  * travel as descriptors, never as bytes.
  *
  * Any thread may call ipc_call and ipc_send at any time. Whoever waits for a reply reads for all:
- * replies go to the threads that wait for them, requests to on_request. A room that answers requests
- * has one thread in ipc_channel_serve, which reads for all as long as the channel lives.
+ * replies go to the threads that wait for them, requests to on_request. A room that answers
+ * requests has one thread in ipc_channel_serve, which reads for all as long as the channel lives.
  *
  * What arrives is hostile: a malformed packet closes the channel (PROTOCOL), nothing more.
  */
 #pragma once
 
-#include "base/status.h"
 #include "base/slice.h"
+#include "base/status.h"
 
 #define IPC_PACKET_MAX ((size_t)128 * 1024) /* bytes of one message */
-#define IPC_FDS_MAX 4u
-#define IPC_CALLS_MAX 4096u /* calls that wait at the same time on one channel */
+#define IPC_FDS_MAX    4u
+#define IPC_CALLS_MAX  4096u /* calls that wait at the same time on one channel */
 
 struct ipc_channel;
 
@@ -38,6 +38,9 @@ struct ipc_channel_options {
 	 * are then a protocol error. */
 	void (*on_request)(struct ipc_channel *channel, struct ipc_packet *packet, void *context);
 	void *context;
+	/* Sending never waits: a room that does not read what it is sent loses its channel. For the
+	 * supervisor, whom no room may hold up. */
+	bool never_block;
 };
 
 /* Takes the fd over, whatever happens. */
@@ -51,8 +54,8 @@ bool ipc_channel_is_closed(struct ipc_channel *channel);
 int ipc_channel_fd(const struct ipc_channel *channel); /* for poll; stays the channel's */
 
 /* One-way. The fds stay the caller's. */
-struct status ipc_send(struct ipc_channel *channel, uint64_t cid, struct slice payload, const int *fds,
-		       size_t n_fds);
+struct status ipc_send(struct ipc_channel *channel, uint64_t cid, struct slice payload,
+                       const int *fds, size_t n_fds);
 
 /* A reply that was received; free it. */
 struct ipc_reply {
@@ -61,9 +64,10 @@ struct ipc_reply {
 };
 void ipc_reply_done(struct ipc_reply *reply); /* closes fds not taken; safe on a zeroed one */
 
-/* Sends a request and waits. TIMEOUT after timeout_ms (< 0 waits for ever): a late reply is dropped. */
-struct status ipc_call(struct ipc_channel *channel, uint64_t cid, struct slice payload, const int *fds,
-		       size_t n_fds, int timeout_ms, struct ipc_reply *ret_reply);
+/* Sends a request and waits. TIMEOUT after timeout_ms (< 0 waits for ever): a late reply is
+ * dropped. */
+struct status ipc_call(struct ipc_channel *channel, uint64_t cid, struct slice payload,
+                       const int *fds, size_t n_fds, int timeout_ms, struct ipc_reply *ret_reply);
 
 /* The same in two steps, so that one thread can have several requests under way. The call struct
  * stays at its place from start to wait. Each successful start needs its wait. */
@@ -75,13 +79,13 @@ struct ipc_wait {
 	struct status status;
 };
 struct status ipc_call_start(struct ipc_channel *channel, uint64_t cid, struct slice payload,
-			     const int *fds, size_t n_fds, struct ipc_wait *wait);
+                             const int *fds, size_t n_fds, struct ipc_wait *wait);
 struct status ipc_call_wait(struct ipc_channel *channel, struct ipc_wait *wait, int timeout_ms,
-			    struct ipc_reply *ret_reply);
+                            struct ipc_reply *ret_reply);
 
 /* Answers a request received through on_request, from any thread. */
-struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid, struct slice payload,
-			 const int *fds, size_t n_fds);
+struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid,
+                         struct slice payload, const int *fds, size_t n_fds);
 
 /* Reads until the channel ends; returns why (CLOSED when the peer ended it, PROTOCOL ...). */
 struct status ipc_channel_serve(struct ipc_channel *channel);

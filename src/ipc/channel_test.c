@@ -27,7 +27,7 @@ static void answer_reversed(struct ipc_channel *channel, struct ipc_packet *pack
 	for (size_t i = 0; i < packet->payload.n; i++)
 		reversed[i] = packet->payload.p[packet->payload.n - 1 - i];
 	(void)ipc_answer(channel, packet->id, packet->cid, slice_of(reversed, packet->payload.n),
-			 packet->fds, packet->n_fds);
+	                 packet->fds, packet->n_fds);
 }
 
 static void *serve(void *channel)
@@ -47,7 +47,7 @@ static void open_house(struct house *house)
 	make_pair(fds);
 	house->client = ipc_channel_new(fds[0], NULL);
 	house->server = ipc_channel_new(
-		fds[1], &(struct ipc_channel_options){.on_request = answer_reversed});
+	        fds[1], &(struct ipc_channel_options){.on_request = answer_reversed});
 	assert_int_equal(pthread_create(&house->thread, NULL, serve, house->server), 0);
 }
 
@@ -87,7 +87,8 @@ static void *call_many(void *argument)
 		for (int j = 0; j < n; j++)
 			reversed[j] = text[n - 1 - j];
 		CLEANUP(ipc_reply_done) struct ipc_reply reply = {0};
-		if (!is_ok(ipc_call(channel, 0, slice_of(text, (size_t)n), NULL, 0, 5000, &reply)) ||
+		if (!is_ok(ipc_call(channel, 0, slice_of(text, (size_t)n), NULL, 0, 5000,
+		                    &reply)) ||
 		    !slice_eq(reply.packet.payload, slice_of(reversed, (size_t)n)))
 			return argument;
 	}
@@ -121,7 +122,7 @@ static void a_call_times_out_and_ends_with_the_channel(void **state)
 	close(fds[1]);
 	assert_int_equal(ipc_call(client, 0, SLICE("x"), NULL, 0, 1000, &reply).code, ERR_CLOSED);
 	assert_true(ipc_channel_is_closed(client) ||
-		    ipc_call(client, 0, SLICE("x"), NULL, 0, 1000, &reply).code == ERR_CLOSED);
+	            ipc_call(client, 0, SLICE("x"), NULL, 0, 1000, &reply).code == ERR_CLOSED);
 	ipc_channel_unref(client);
 }
 
@@ -133,7 +134,7 @@ static void hostile_packets_end_the_channel_only(void **state)
 		int fds[2];
 		make_pair(fds);
 		struct ipc_channel *server = ipc_channel_new(
-			fds[1], &(struct ipc_channel_options){.on_request = answer_reversed});
+		        fds[1], &(struct ipc_channel_options){.on_request = answer_reversed});
 		assert_int_equal(send(fds[0], bad[i], strlen(bad[i]), 0), (int)strlen(bad[i]));
 		assert_int_equal(ipc_channel_serve(server).code, ERR_PROTOCOL);
 		ipc_channel_unref(server);
@@ -158,7 +159,7 @@ static void an_oversized_message_is_refused_by_the_sender(void **state)
 	struct ipc_channel *client = ipc_channel_new(fds[0], NULL);
 	CLEANUP(base_freep) uint8_t *big = base_alloc(IPC_PACKET_MAX + 1);
 	assert_int_equal(ipc_send(client, 0, slice_of(big, IPC_PACKET_MAX + 1), NULL, 0).code,
-			 ERR_LIMIT);
+	                 ERR_LIMIT);
 	assert_true(is_ok(ipc_send(client, 0, slice_of(big, IPC_PACKET_MAX), NULL, 0)));
 	ipc_channel_unref(client);
 	close(fds[1]);
@@ -178,7 +179,7 @@ static void a_door_message_round_trips(void **state)
 	CLEANUP(door_packed_done) struct door_packed packed;
 	door_pack(&request.base, &packed);
 	Door__AccountRequest *back = (Door__AccountRequest *)door_unpack(
-		&door__account_request__descriptor, packed.bytes, &arena);
+	        &door__account_request__descriptor, packed.bytes, &arena);
 	assert_non_null(back);
 	assert_int_equal(back->body_case, DOOR__ACCOUNT_REQUEST__BODY_DELIVER);
 	assert_int_equal(back->deliver->size, 12345);
@@ -204,13 +205,13 @@ static void only_the_matrix_introduces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_call_gets_its_reply_and_descriptor),
-		cmocka_unit_test(many_threads_share_one_channel),
-		cmocka_unit_test(a_call_times_out_and_ends_with_the_channel),
-		cmocka_unit_test(hostile_packets_end_the_channel_only),
-		cmocka_unit_test(an_oversized_message_is_refused_by_the_sender),
-		cmocka_unit_test(a_door_message_round_trips),
-		cmocka_unit_test(only_the_matrix_introduces),
+	        cmocka_unit_test(a_call_gets_its_reply_and_descriptor),
+	        cmocka_unit_test(many_threads_share_one_channel),
+	        cmocka_unit_test(a_call_times_out_and_ends_with_the_channel),
+	        cmocka_unit_test(hostile_packets_end_the_channel_only),
+	        cmocka_unit_test(an_oversized_message_is_refused_by_the_sender),
+	        cmocka_unit_test(a_door_message_round_trips),
+	        cmocka_unit_test(only_the_matrix_introduces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

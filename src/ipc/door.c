@@ -1,5 +1,5 @@
-/* protobuf-c on arenas. The library is bounded by its input: an unpacked message is a small multiple
- * of the packet, and the arena's budget caps it; nesting in our doors is two levels. */
+/* protobuf-c on arenas. The library is bounded by its input: an unpacked message is a small
+ * multiple of the packet, and the arena's budget caps it; nesting in our doors is two levels. */
 #include "ipc/door.h"
 
 static void *alloc_in_arena(void *allocator_data, size_t size)
@@ -14,11 +14,11 @@ static void free_nothing(void *allocator_data, void *pointer)
 }
 
 ProtobufCMessage *door_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice payload,
-			      struct arena *arena)
+                              struct arena *arena)
 {
 	ProtobufCAllocator allocator = {alloc_in_arena, free_nothing, arena};
 	ProtobufCMessage *message =
-		protobuf_c_message_unpack(descriptor, &allocator, payload.n, payload.p);
+	        protobuf_c_message_unpack(descriptor, &allocator, payload.n, payload.p);
 	return message && protobuf_c_message_check(message) ? message : NULL;
 }
 
@@ -38,7 +38,7 @@ void door_packed_done(struct door_packed *packed)
 }
 
 struct status door_send(struct ipc_channel *channel, uint64_t cid, const ProtobufCMessage *message,
-			const int *fds, size_t n_fds)
+                        const int *fds, size_t n_fds)
 {
 	CLEANUP(door_packed_done) struct door_packed packed;
 	door_pack(message, &packed);
@@ -46,7 +46,7 @@ struct status door_send(struct ipc_channel *channel, uint64_t cid, const Protobu
 }
 
 struct status door_answer(struct ipc_channel *channel, const struct ipc_packet *request,
-			  const ProtobufCMessage *message, const int *fds, size_t n_fds)
+                          const ProtobufCMessage *message, const int *fds, size_t n_fds)
 {
 	CLEANUP(door_packed_done) struct door_packed packed;
 	door_pack(message, &packed);
@@ -54,9 +54,9 @@ struct status door_answer(struct ipc_channel *channel, const struct ipc_packet *
 }
 
 struct status door_call(struct ipc_channel *channel, uint64_t cid, const ProtobufCMessage *message,
-			const int *fds, size_t n_fds, int timeout_ms,
-			const ProtobufCMessageDescriptor *reply_type, struct arena *arena,
-			ProtobufCMessage **ret_reply, int *ret_fd)
+                        const int *fds, size_t n_fds, int timeout_ms,
+                        const ProtobufCMessageDescriptor *reply_type, struct arena *arena,
+                        ProtobufCMessage **ret_reply, int *ret_fd)
 {
 	CLEANUP(door_packed_done) struct door_packed packed;
 	CLEANUP(ipc_reply_done) struct ipc_reply reply = {0};

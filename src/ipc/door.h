@@ -11,10 +11,11 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/* A received payload as a message of the given type; NULL when it is malformed or the arena's budget
- * does not suffice. Names a message's descriptor: DOOR_UNPACK(&arena, payload, door__start). */
+/* A received payload as a message of the given type; NULL when it is malformed or the arena's
+ * budget does not suffice. Names a message's descriptor: DOOR_UNPACK(&arena, payload, door__start).
+ */
 ProtobufCMessage *door_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice payload,
-			      struct arena *arena);
+                              struct arena *arena);
 
 /* A packed message: on the heap; the caller frees bytes.p with base_free via door_packed_done. */
 struct door_packed {
@@ -27,14 +28,14 @@ void door_packed_done(struct door_packed *packed);
 
 /* The common moves: pack and send, call and unpack the reply into the arena. */
 struct status door_send(struct ipc_channel *channel, uint64_t cid, const ProtobufCMessage *message,
-			const int *fds, size_t n_fds);
+                        const int *fds, size_t n_fds);
 struct status door_answer(struct ipc_channel *channel, const struct ipc_packet *request,
-			  const ProtobufCMessage *message, const int *fds, size_t n_fds);
+                          const ProtobufCMessage *message, const int *fds, size_t n_fds);
 /* ret_fd (may be NULL) receives the reply's first descriptor or -1; it is the caller's. */
 struct status door_call(struct ipc_channel *channel, uint64_t cid, const ProtobufCMessage *message,
-			const int *fds, size_t n_fds, int timeout_ms,
-			const ProtobufCMessageDescriptor *reply_type, struct arena *arena,
-			ProtobufCMessage **ret_reply, int *ret_fd);
+                        const int *fds, size_t n_fds, int timeout_ms,
+                        const ProtobufCMessageDescriptor *reply_type, struct arena *arena,
+                        ProtobufCMessage **ret_reply, int *ret_fd);
 
 static inline struct slice door_bytes(ProtobufCBinaryData bytes)
 {

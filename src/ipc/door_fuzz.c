@@ -12,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const ProtobufCMessageDescriptor *const doors[] = {
-		&door__supervisor_request__descriptor, &door__supervisor_reply__descriptor,
-		&door__room_message__descriptor,       &door__account_request__descriptor,
-		&door__account_reply__descriptor,      &door__vault_request__descriptor,
-		&door__vault_reply__descriptor,
+	        &door__supervisor_request__descriptor, &door__supervisor_reply__descriptor,
+	        &door__room_message__descriptor,       &door__account_request__descriptor,
+	        &door__account_reply__descriptor,      &door__vault_request__descriptor,
+	        &door__vault_reply__descriptor,
 	};
 	if (size == 0 || size > IPC_PACKET_MAX)
 		return 0;

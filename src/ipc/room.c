@@ -3,7 +3,7 @@
 
 static const char *const room_names[] = {
 #define X(id, name) [IPC_ROOM_##id] = name,
-	IPC_ROOM_LIST(X)
+        IPC_ROOM_LIST(X)
 #undef X
 };
 _Static_assert(N_ELEMENTS(room_names) == IPC_ROOM_COUNT, "a name for every room");
@@ -14,14 +14,14 @@ struct introduction {
 };
 
 static const struct introduction introductions[] = {
-	{IPC_ROOM_GATE_MX, IPC_ROOM_ACCOUNT, "deliver received mail"},
-	{IPC_ROOM_GATE_MX, IPC_ROOM_VAULT, "sign TLS handshakes"},
-	{IPC_ROOM_GATE_MX, IPC_ROOM_RESOLVER, "look up facts about senders"},
-	{IPC_ROOM_GATE_LOGIN, IPC_ROOM_ACCOUNT, "hand over a logged-in connection"},
-	{IPC_ROOM_GATE_LOGIN, IPC_ROOM_VAULT, "sign TLS handshakes, check credentials"},
-	{IPC_ROOM_GATE_WEB, IPC_ROOM_WEB, "relay HTTP requests"},
-	{IPC_ROOM_GATE_WEB, IPC_ROOM_VAULT, "sign TLS handshakes"},
-	{IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials and keys"},
+        {IPC_ROOM_GATE_MX, IPC_ROOM_ACCOUNT, "deliver received mail"},
+        {IPC_ROOM_GATE_MX, IPC_ROOM_VAULT, "sign TLS handshakes"},
+        {IPC_ROOM_GATE_MX, IPC_ROOM_RESOLVER, "look up facts about senders"},
+        {IPC_ROOM_GATE_LOGIN, IPC_ROOM_ACCOUNT, "hand over a logged-in connection"},
+        {IPC_ROOM_GATE_LOGIN, IPC_ROOM_VAULT, "sign TLS handshakes, check credentials"},
+        {IPC_ROOM_GATE_WEB, IPC_ROOM_WEB, "relay HTTP requests"},
+        {IPC_ROOM_GATE_WEB, IPC_ROOM_VAULT, "sign TLS handshakes"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials and keys"},
 };
 
 static const struct introduction *find(enum ipc_room from, enum ipc_room to)

@@ -1,0 +1,79 @@
+/* A gate: every inbound TCP connection of one purpose. Private to the gate's files (gate.c: life
+ * and listening; gate_limits.c; gate_mx.c: SMTP reception; gate_login.c: IMAP until login;
+ * gate_tls.c: certificates and signatures by the vault). */
+#pragma once
+
+#include "os/socket.h"
+#include "rooms/peers.h"
+#include "rooms/protocol.h"
+#include "sasl/login_limiter.h"
+#include "tls/context.h"
+#include "tls/stream.h"
+
+struct gate;
+struct gate_limits;
+struct gate_listener;
+struct tls_relay;
+
+/* One accepted connection; its thread owns it. */
+struct gate_connection {
+	struct gate *gate;
+	struct gate_listener *listener; /* a reference */
+	struct room_config *config;     /* in force when it began; a reference */
+	int fd;
+	struct os_address peer;
+	char peer_text[OS_ADDRESS_TEXT_MAX];
+	uint64_t cid;
+	char cid_text[20];
+};
+
+struct gate_listener {
+	struct gate_listener *next;
+	struct gate *gate;
+	atomic_uint references;
+	enum room_protocol protocol;
+	char *name; /* of the listener in the config */
+	char *address;
+	uint16_t port;
+	int fd;
+	int stop_fd; /* eventfd: stop accepting */
+	atomic_bool stopped;
+};
+
+struct gate {
+	struct room *room;
+	struct tls_library *library;
+	struct tls_signer signer;
+	struct gate_limits *limits;
+	struct login_limiter *login_limiter;
+	struct tls_relay *relay; /* login gate only */
+	int stop_fd;             /* eventfd, readable for ever once the gate stops */
+	bool begun;
+	pthread_mutex_t lock; /* guards what follows */
+	struct tls_context *tls;
+	struct gate_listener *listeners;
+	atomic_uint n_connections;
+};
+
+/* gate_tls.c. Asks the vault for certificates and makes a new context; keeps the old one on
+ * failure. */
+struct status gate_tls_load(struct gate *gate);
+struct tls_context *gate_tls_get(struct gate *gate); /* a reference, or NULL */
+
+/* gate_limits.c: connections open and new ones per minute, by address, subnet and network. */
+struct gate_limits *gate_limits_new(void);
+void gate_limits_free(struct gate_limits *limits);
+/* True: admitted, and to be released. False: over a limit; nothing to release. */
+bool gate_limits_admit(struct gate_limits *limits, const struct config_limits *config,
+                       const struct os_address *peer, int64_t now_ms);
+void gate_limits_release(struct gate_limits *limits, const struct config_limits *config,
+                         const struct os_address *peer);
+
+/* The config of the listener a connection came by; NULL when a reload has removed it. */
+const struct config_listener *gate_listener_config(const struct gate_connection *connection);
+
+/* A session, from greeting to end, on the connection's own thread. Closes nothing but what it made.
+ */
+void gate_mx_serve(struct gate_connection *connection, struct tls_stream *stream);
+/* True: logged in behind TLS, stream and connection have gone to the relay. */
+bool gate_login_serve(struct gate_connection *connection, struct tls_stream *stream);

@@ -1,0 +1,471 @@
+/* The vault room: holds password verifiers and private keys, signs and verifies for others.
+ *
+ * Which room may ask for what stands in one table below. Signing is done at once by the channel's
+ * thread; what hashes passwords gets a thread of its own, so that it holds up nobody (the vault's
+ * library lets only a few run at once).
+ *
+ * SECURITY. Hears gates and steward. Holds what must never leave: there is no request that gives a
+ * key or a verifier away. No network, its own directory only. An intruder here has every key and
+ * verifier of the house.
+ */
+#include "vault/vault.h"
+
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "os/process.h"
+#include "rooms/runtime.h"
+#include "vault.pb-c.h"
+#include "vault/ticket.h"
+
+#include <fcntl.h>
+
+#define REQUEST_ARENA_MAX ((size_t)512 * 1024)
+#define LIST_ARENA_MAX    ((size_t)16 * 1024 * 1024)
+#define TICKET_LIFETIME_S 60
+#define WORKERS_MAX       512u
+#define WORKER_STACK      ((size_t)128 * 1024)
+#define FILE_MAX_SIZE     ((size_t)1024 * 1024)
+#define RENEW_EVERY_S     (12 * 3600)
+#define HOST_KEY_ID       SLICE("host")
+
+/* A certificate and key that the config names, read before the sandbox closes. */
+struct configured_key {
+	struct configured_key *next;
+	char *id;
+	struct slice key_pem, chain_pem;
+};
+
+struct vault_room {
+	struct room *room;
+	struct configured_key *configured;
+	struct arena files;
+	struct vault *vault;
+	int dir_fd;
+	atomic_uint n_workers;
+};
+
+/* One peer's channel. */
+struct vault_door {
+	struct vault_room *room;
+	struct ipc_channel *channel;
+	enum ipc_room who;
+};
+
+/* One request, worked on. */
+struct vault_work {
+	struct vault_room *room;
+	struct ipc_channel *channel;
+	struct ipc_packet packet; /* id and cid only */
+	struct arena arena;
+	const Door__VaultRequest *request;
+};
+
+/* ---- answers ---- */
+
+static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
+                   struct status status, Door__VaultReply *reply)
+{
+	Door__Status text = DOOR__STATUS__INIT;
+	text.code = status.code;
+	text.why = door_string(status.why);
+	reply->status = &text;
+	(void)door_answer(channel, packet, &reply->base, NULL, 0);
+}
+
+static struct status add_ticket(const struct vault_work *work, const char *account, struct buf *out)
+{
+	struct ticket_claims claims = {
+	        .protocol = TICKET_IMAP,
+	        .cid = work->packet.cid,
+	        .expires_s = clock_now_s(clock_real()) + TICKET_LIFETIME_S,
+	};
+	ProtobufCBinaryData key = work->room->room->start->ticket_key;
+	if (key.len != TICKET_KEY_SIZE)
+		return fail(ERR_TEMPORARY, "no key for tickets");
+	snprintf(claims.account, sizeof(claims.account), "%s", account);
+	return ticket_make(key.data, &claims, out);
+}
+
+/* ---- requests that hash ---- */
+
+static struct status verify_plain(const struct vault_work *work, struct buf *ticket)
+{
+	const Door__VerifyPlain *verify = work->request->verify_plain;
+	TRY(vault_verify_plain(work->room->vault, slice_str(verify->account),
+	                       door_bytes(verify->password)));
+	return add_ticket(work, verify->account, ticket);
+}
+
+static struct status scram_verify(const struct vault_work *work, struct buf *ticket,
+                                  uint8_t signature[SASL_HASH_MAX])
+{
+	const Door__ScramVerify *verify = work->request->scram_verify;
+	if (!sasl_hash_is_known(verify->hash))
+		return fail(ERR_PROTOCOL, "unknown hash");
+	TRY(vault_scram_verify(work->room->vault, slice_str(verify->account),
+	                       (enum sasl_hash)verify->hash, door_bytes(verify->auth_message),
+	                       door_bytes(verify->client_proof), signature));
+	return add_ticket(work, verify->account, ticket);
+}
+
+static struct status cram_md5_verify(const struct vault_work *work, struct buf *ticket)
+{
+	const Door__CramMd5Verify *verify = work->request->cram_md5_verify;
+	if (verify->digest.len != 16)
+		return fail(ERR_PROTOCOL, "malformed digest");
+	TRY(vault_cram_md5_verify(work->room->vault, slice_str(verify->account),
+	                          door_bytes(verify->challenge), verify->digest.data));
+	return add_ticket(work, verify->account, ticket);
+}
+
+static struct status set_password(const struct vault_work *work)
+{
+	const Door__SetPassword *set = work->request->set_password;
+	struct os_fault fault = {0};
+	struct status status = vault_password_set(work->room->vault, slice_str(set->account),
+	                                          door_bytes(set->password), &fault);
+	log_info(work->packet.cid, "password set", LOG_STR("account", set->account),
+	         LOG_STATUS(status), LOG_STR("fault", fault.text));
+	return status;
+}
+
+static void run_work(void *context)
+{
+	struct vault_work *work = context;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	struct buf ticket;
+	uint8_t signature[SASL_HASH_MAX] = {0};
+	struct status status = fail(ERR_UNSUPPORTED, "unknown request");
+	buf_init(&ticket, TICKET_MAX);
+	if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_PLAIN)
+		status = verify_plain(work, &ticket);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_VERIFY)
+		status = scram_verify(work, &ticket, signature);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_CRAM_MD5_VERIFY)
+		status = cram_md5_verify(work, &ticket);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_SET_PASSWORD)
+		status = set_password(work);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_REMOVE_PASSWORD)
+		status = vault_password_remove(work->room->vault,
+		                               slice_str(work->request->remove_password->account),
+		                               NULL);
+	if (is_ok(status)) {
+		reply.ticket = door_binary(buf_slice(&ticket));
+		if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_VERIFY)
+			reply.signature = door_binary(slice_of(
+			        signature,
+			        sasl_hash_size((enum sasl_hash)work->request->scram_verify->hash)));
+	}
+	answer(work->channel, &work->packet, status, &reply);
+	buf_done(&ticket);
+	explicit_bzero(signature, sizeof(signature));
+	ipc_channel_unref(work->channel);
+	atomic_fetch_sub(&work->room->n_workers, 1);
+	arena_done(&work->arena);
+	base_free(work);
+}
+
+static void start_work(struct vault_door *door, const struct ipc_packet *packet,
+                       struct arena *arena, const Door__VaultRequest *request)
+{
+	struct vault_work *work = base_alloc(sizeof(*work));
+	work->room = door->room;
+	work->channel = ipc_channel_ref(door->channel);
+	work->packet = (struct ipc_packet){.id = packet->id, .cid = packet->cid};
+	work->arena = *arena; /* moved */
+	work->request = request;
+	struct thread_options options = {.name = "verify", .stack_size = WORKER_STACK};
+	if (atomic_fetch_add(&door->room->n_workers, 1) < WORKERS_MAX &&
+	    is_ok(thread_start(&options, run_work, work, NULL)))
+		return;
+	atomic_fetch_sub(&door->room->n_workers, 1);
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	answer(door->channel, packet, fail(ERR_BUSY, "too many logins at once"), &reply);
+	ipc_channel_unref(work->channel);
+	arena_done(&work->arena);
+	base_free(work);
+}
+
+/* ---- requests answered at once ---- */
+
+static void list_certificates(struct vault_door *door, const struct ipc_packet *packet)
+{
+	const struct vault_key_info *keys = NULL;
+	size_t n = 0;
+	struct arena arena;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	arena_init(&arena, LIST_ARENA_MAX);
+	struct status status = vault_key_list(door->room->vault, &keys, &n, &arena);
+	Door__Certificate *items = ARENA_ARRAY(&arena, n, Door__Certificate);
+	Door__Certificate **list = ARENA_ARRAY(&arena, n, Door__Certificate *);
+	for (size_t i = 0; i < n && is_ok(status) && items && list; i++) {
+		if (keys[i].chain_pem.n == 0)
+			continue;
+		Door__Certificate *item = &items[reply.n_certificates];
+		door__certificate__init(item);
+		item->key_id = door_binary(keys[i].id);
+		item->chain_pem = arena_cstr(&arena, keys[i].chain_pem);
+		item->names = ARENA_ARRAY(&arena, keys[i].n_names, char *);
+		for (size_t j = 0; j < keys[i].n_names && item->names; j++)
+			item->names[item->n_names++] = arena_cstr(&arena, keys[i].names[j]);
+		list[reply.n_certificates++] = item;
+	}
+	reply.certificates = list;
+	if (is_ok(status) && arena_failed(&arena)) {
+		status = fail(ERR_LIMIT, "too many certificates");
+		reply.n_certificates = 0;
+	}
+	answer(door->channel, packet, status, &reply);
+	arena_done(&arena);
+}
+
+static void sign(struct vault_door *door, const struct ipc_packet *packet,
+                 const Door__Sign *request)
+{
+	uint8_t signature[TLS_SIGNATURE_MAX];
+	size_t n = 0;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	struct status status = fail(ERR_PROTOCOL, "unknown signature scheme");
+	if (tls_sign_scheme_is_known(request->scheme))
+		status = vault_key_sign(door->room->vault, door_bytes(request->key_id),
+		                        (enum tls_sign_scheme)request->scheme,
+		                        door_bytes(request->input), signature, sizeof(signature),
+		                        &n);
+	if (is_ok(status))
+		reply.signature = door_binary(slice_of(signature, n));
+	answer(door->channel, packet, status, &reply);
+}
+
+static void scram_parameters(struct vault_door *door, const struct ipc_packet *packet,
+                             const Door__ScramParameters *request)
+{
+	uint8_t salt[SASL_SALT_MAX];
+	size_t n_salt = 0;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	struct status status = fail(ERR_PROTOCOL, "unknown hash");
+	if (sasl_hash_is_known(request->hash))
+		status = vault_scram_parameters(
+		        door->room->vault, slice_str(request->account), door_bytes(request->user),
+		        (enum sasl_hash)request->hash, salt, &n_salt, &reply.iterations);
+	if (is_ok(status))
+		reply.salt = door_binary(slice_of(salt, n_salt));
+	answer(door->channel, packet, status, &reply);
+}
+
+/* ---- the door ---- */
+
+#define GATES   (1u << IPC_ROOM_GATE_MX | 1u << IPC_ROOM_GATE_LOGIN | 1u << IPC_ROOM_GATE_WEB)
+#define LOGIN   (1u << IPC_ROOM_GATE_LOGIN)
+#define STEWARD (1u << IPC_ROOM_STEWARD)
+
+/* Who may ask for what: a set of rooms per request. */
+static unsigned who_may(Door__VaultRequest__BodyCase body)
+{
+	switch (body) {
+	case DOOR__VAULT_REQUEST__BODY_LIST_CERTIFICATES:
+	case DOOR__VAULT_REQUEST__BODY_SIGN:
+		return GATES;
+	case DOOR__VAULT_REQUEST__BODY_VERIFY_PLAIN:
+	case DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS:
+	case DOOR__VAULT_REQUEST__BODY_SCRAM_VERIFY:
+	case DOOR__VAULT_REQUEST__BODY_CRAM_MD5_VERIFY:
+		return LOGIN;
+	case DOOR__VAULT_REQUEST__BODY_SET_PASSWORD:
+	case DOOR__VAULT_REQUEST__BODY_REMOVE_PASSWORD:
+		return STEWARD;
+	case DOOR__VAULT_REQUEST__BODY__NOT_SET:
+	case _DOOR__VAULT_REQUEST__BODY__CASE_IS_INT_SIZE:
+		break;
+	}
+	return 0;
+}
+
+static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
+{
+	struct vault_door *door = context;
+	struct arena arena;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	arena_init(&arena, REQUEST_ARENA_MAX);
+	Door__VaultRequest *request = (Door__VaultRequest *)door_unpack(
+	        &door__vault_request__descriptor, packet->payload, &arena);
+	if (!request) {
+		answer(channel, packet, fail(ERR_PROTOCOL, "malformed request"), &reply);
+	} else if (!(who_may(request->body_case) & 1u << door->who)) {
+		log_warn(packet->cid, "request that this room may not make",
+		         LOG_STR("room", ipc_room_name(door->who)));
+		answer(channel, packet, fail(ERR_DENIED, "not for this room"), &reply);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_LIST_CERTIFICATES) {
+		list_certificates(door, packet);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SIGN) {
+		sign(door, packet, request->sign);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS) {
+		scram_parameters(door, packet, request->scram_parameters);
+	} else {
+		start_work(door, packet, &arena, request);
+		return; /* the arena has gone along */
+	}
+	arena_done(&arena);
+}
+
+static void serve_door(void *context)
+{
+	struct vault_door *door = context;
+	(void)ipc_channel_serve(door->channel);
+	ipc_channel_unref(door->channel);
+	base_free(door);
+}
+
+static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
+{
+	(void)name;
+	struct vault_door *door = base_alloc(sizeof(*door));
+	door->room = room->state;
+	door->who = who;
+	door->channel = ipc_channel_new(
+	        fd, &(struct ipc_channel_options){.on_request = on_request, .context = door});
+	if (is_ok(thread_start(&(struct thread_options){.name = "door"}, serve_door, door, NULL)))
+		return;
+	ipc_channel_unref(door->channel);
+	base_free(door);
+}
+
+/* ---- life ---- */
+
+/* The names that the host's self-signed certificate carries: every host name of the config. */
+static struct status make_host_certificate(struct vault_room *vault)
+{
+	struct room_config *config = room_config_get(vault->room);
+	const struct config_listeners *listeners = &config->config->listeners;
+	struct os_fault fault = {0};
+	struct slice names[64];
+	size_t n = 0;
+	names[n++] = slice_str(config->config->hostname_ascii);
+	for (size_t i = 0; i < listeners->n && n < N_ELEMENTS(names); i++) {
+		struct slice name = config_slice(&listeners->v[i].hostname);
+		bool known = false;
+		for (size_t j = 0; j < n; j++)
+			known = known || slice_ieq(names[j], name);
+		if (!known)
+			names[n++] = name;
+	}
+	struct status status = vault_key_self_signed(vault->vault, HOST_KEY_ID, names, n, &fault);
+	room_config_unref(config);
+	if (status.code == ERR_EXISTS)
+		return ok();
+	if (!is_ok(status))
+		log_error(0, "no self-signed certificate", LOG_STATUS(status),
+		          LOG_STR("fault", fault.text));
+	return status;
+}
+
+/* Files outside the vault's directory can be read before the sandbox only; a reload therefore lets
+ * the supervisor start this room again (on_reconfigured). */
+static struct status read_configured(struct vault_room *vault,
+                                     const struct config_listener *listener)
+{
+	struct os_fault fault = {0};
+	struct configured_key *key = base_alloc(sizeof(*key));
+	struct status status = file_read(AT_FDCWD, listener->tls.certificate.s, FILE_MAX_SIZE,
+	                                 &vault->files, &key->chain_pem, &fault);
+	if (is_ok(status))
+		status = file_read(AT_FDCWD, listener->tls.key.s, FILE_MAX_SIZE, &vault->files,
+		                   &key->key_pem, &fault);
+	if (!is_ok(status)) {
+		log_error(0, "certificate of a listener cannot be read",
+		          LOG_STR("listener", listener->name.s), LOG_STR("fault", fault.text));
+		base_free(key);
+		return status;
+	}
+	char id[VAULT_NAME_MAX + 1];
+	snprintf(id, sizeof(id), "listener-%s", listener->name.s);
+	key->id = base_strdup(id);
+	key->next = vault->configured;
+	vault->configured = key;
+	return ok();
+}
+
+static void import_configured(struct vault_room *vault)
+{
+	for (struct configured_key *key = vault->configured; key; key = key->next) {
+		struct os_fault fault = {0};
+		struct status status = vault_key_import(vault->vault, slice_str(key->id),
+		                                        key->key_pem, key->chain_pem, &fault);
+		if (!is_ok(status))
+			log_error(0, "certificate cannot be used", LOG_STR("key", key->id),
+			          LOG_STATUS(status), LOG_STR("fault", fault.text));
+		explicit_bzero((void *)(uintptr_t)key->key_pem.p, key->key_pem.n);
+	}
+	arena_done(&vault->files);
+}
+
+static bool has_files(const struct config_listener *listener)
+{
+	return listener->tls.enabled && !listener->tls.self_signed &&
+	       listener->tls.certificate.n > 0;
+}
+
+static void renew_thread(void *context)
+{
+	struct vault_room *vault = context;
+	for (;;) {
+		size_t n = 0;
+		sleep(RENEW_EVERY_S);
+		struct status status = vault_key_renew(vault->vault, &n, NULL);
+		if (!is_ok(status) || n > 0)
+			log_info(0, "certificates renewed", LOG_UINT("n", n), LOG_STATUS(status));
+	}
+}
+
+static struct status warm(struct room *room, struct sandbox_context *walls)
+{
+	struct vault_room *vault = room->state;
+	char path[4096];
+	vault->room = room;
+	snprintf(path, sizeof(path), "%s/vault", room->start->data_directory);
+	TRY(file_open_dir(AT_FDCWD, path, &vault->dir_fd, NULL));
+	walls->own_dir = vault->dir_fd;
+	arena_init(&vault->files, LIST_ARENA_MAX);
+	const struct config_listeners *listeners = &room->config->config->listeners;
+	for (size_t i = 0; i < listeners->n; i++)
+		if (has_files(&listeners->v[i]))
+			(void)read_configured(vault, &listeners->v[i]); /* logged; others go on */
+	return ok();
+}
+
+static struct status begin(struct room *room)
+{
+	struct vault_room *vault = room->state;
+	struct os_fault fault = {0};
+	struct vault_options options = {.dir_fd = vault->dir_fd, .clock = clock_real()};
+	struct status status = vault_open(&options, &vault->vault, &fault);
+	if (!is_ok(status)) {
+		log_error(0, "vault cannot be opened", LOG_STATUS(status),
+		          LOG_STR("fault", fault.text));
+		return status;
+	}
+	import_configured(vault);
+	TRY(make_host_certificate(vault));
+	return thread_start(&(struct thread_options){.name = "renew"}, renew_thread, vault, NULL);
+}
+
+static void on_reconfigured(struct room *room, const Door__Config *message)
+{
+	(void)message;
+	struct room_config *config = room_config_get(room);
+	for (size_t i = 0; i < config->config->listeners.n; i++)
+		if (has_files(&config->config->listeners.v[i]))
+			_exit(0); /* started again at once, with the files of now */
+	room_config_unref(config);
+	(void)make_host_certificate(room->state);
+}
+
+int main(void)
+{
+	static const struct room_ops ops = {
+	        .warm = warm, .begin = begin, .meet = on_meet, .reconfigured = on_reconfigured};
+	struct vault_room *vault = base_alloc(sizeof(*vault));
+	vault->dir_fd = -1;
+	return room_main(SANDBOX_VAULT, &ops, vault);
+}
