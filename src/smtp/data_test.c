@@ -251,7 +251,7 @@ static void headers_are_scanned_at_every_split(void **state)
 	         false, false},
 	        {"Received\r\n: x\r\nReceived x: y\r\n", 3, 0, 30, false, false},
 	        {"\rReceived: x\r\n", 0, 0, 14, false, false},
-	        {"Received : x\r\n", 1, 1, 14, false, false},
+	        {"Received             : x\r\n", 1, 1, 26, false, false},
 	        {"A-name-longer-than-sixteen-Received: x\r\nReceived:\r\n", 2, 1, 51, false, false},
 	        {"Subject: \xc3\xa9\r\n\r\n", 1, 0, 15, true, true},
 	        {"Subject: e\r\n\r\n\xc3\xa9", 1, 0, 14, true, false},

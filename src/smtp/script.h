@@ -8,8 +8,8 @@
  *     E: close                              the client hangs up
  *     E: wake                               the wake fd becomes readable
  *
- * Lines of the client that follow each other arrive together (pipelined). The server's lines must have
- * been sent, and flushed, before it reads on. A script's end hangs up.
+ * Lines of the client that follow each other arrive together (pipelined). The server's lines must
+ * have been sent, and flushed, before it reads on. A script's end hangs up.
  */
 #pragma once
 

@@ -77,28 +77,39 @@ static struct smtp_reply content_open(struct smtp_session *s)
 	return smtp_reply(SMTP_REPLY_NONE);
 }
 
-/* Loops and oversized headers are seen while the header passes. */
-static void check_header(struct smtp_session *s, struct slice octets)
+/* Why the content cannot be accepted. It depends on the octets alone, not on how they were split.
+ */
+static enum smtp_reply_id judge(const struct smtp_session *s)
 {
 	const struct smtp_server_limits *limits = &s->options->limits;
-	struct smtp_header_scan *scan = &s->content.scan;
-	if (smtp_header_scan_ended(scan))
-		return;
-	smtp_header_scan_feed(scan, octets);
-	if (scan->n_received > limits->received) /* RFC 5321 section 6.3 */
-		refuse(s, smtp_reply(SMTP_REPLY_LOOP));
-	else if (scan->size > limits->header_size)
-		refuse(s, smtp_reply(SMTP_REPLY_HEADER_TOO_LARGE));
+	const struct smtp_content *content = &s->content;
+	if (!s->envelope.chunked && smtp_data_faulty(&content->data))
+		return SMTP_REPLY_SMUGGLING;
+	if (content->scan.n_received > limits->received) /* RFC 5321 section 6.3 */
+		return SMTP_REPLY_LOOP;
+	if (content->scan.size > limits->header_size)
+		return SMTP_REPLY_HEADER_TOO_LARGE;
+	if (s->envelope.size > limits->message_size) /* RFC 1870 section 6.3 */
+		return SMTP_REPLY_TOO_LARGE;
+	return SMTP_REPLY_NONE;
+}
+
+/* The answer to content that was read to its end: code 0 when nothing speaks against it. */
+static struct smtp_reply refusal(const struct smtp_session *s)
+{
+	enum smtp_reply_id id = judge(s);
+	return id == SMTP_REPLY_NONE ? s->content.refusal : smtp_reply(id);
 }
 
 static void content_write(struct smtp_session *s, struct slice octets)
 {
-	if (octets.n == 0 || s->content.refusal.code != 0)
+	if (octets.n == 0)
 		return;
 	s->envelope.size += octets.n;
-	if (s->envelope.size > s->options->limits.message_size)
-		refuse(s, smtp_reply(SMTP_REPLY_TOO_LARGE)); /* RFC 1870 section 6.3 */
-	check_header(s, octets);
+	smtp_header_scan_feed(&s->content.scan, octets);
+	enum smtp_reply_id id = judge(s);
+	if (id != SMTP_REPLY_NONE)
+		refuse(s, smtp_reply(id));
 	if (s->content.refusal.code != 0)
 		return;
 	struct status status = s->options->ops->data_write(s->options->context, octets);
@@ -114,7 +125,7 @@ static bool may_drop(struct smtp_session *s, size_t n)
 	s->content.n_dropped += n;
 	if (s->content.n_dropped <= s->options->limits.discard_size)
 		return true;
-	smtp_session_say(s, s->content.refusal);
+	smtp_session_say(s, refusal(s));
 	smtp_session_stop(s, "refused message did not end");
 	return false;
 }
@@ -131,8 +142,10 @@ static void content_facts(struct smtp_session *s)
 /* The message is all here: the backend decides, and the transaction is over either way. */
 static void content_end(struct smtp_session *s)
 {
-	struct smtp_reply reply = s->content.refusal;
+	struct smtp_reply reply = refusal(s);
 	content_facts(s);
+	if (!s->envelope.chunked && smtp_data_faulty(&s->content.data))
+		smtp_session_event(s, SMTP_EVENT_SMUGGLING, reply);
 	if (reply.code == 0) {
 		s->content.open = false;
 		reply = s->options->ops->data_end(s->options->context, &s->envelope);
@@ -154,13 +167,10 @@ static void take_data(struct smtp_session *s)
 	struct slice before = stream_buffered(s->stream);
 	struct slice rest = before;
 	struct smtp_data *data = &s->content.data;
-	bool was_faulty = smtp_data_faulty(data);
 	while (rest.n > 0 && !smtp_data_ended(data))
 		content_write(s, smtp_data_next(data, &rest));
-	if (smtp_data_faulty(data) && !was_faulty) {
-		smtp_session_event(s, SMTP_EVENT_SMUGGLING, smtp_reply(SMTP_REPLY_SMUGGLING));
+	if (smtp_data_faulty(data))
 		refuse(s, smtp_reply(SMTP_REPLY_SMUGGLING));
-	}
 	stream_take(s->stream, before.n - rest.n);
 	if (!smtp_data_ended(data))
 		may_drop(s, before.n - rest.n);
@@ -173,9 +183,9 @@ struct smtp_reply smtp_session_data(struct smtp_session *s)
 		return smtp_reply(SMTP_REPLY_NO_VALID_RCPTS);
 	if (s->envelope.mail.params.body == SMTP_BODY_BINARYMIME)
 		return smtp_reply(SMTP_REPLY_DATA_BINARY);
-	struct smtp_reply refusal = content_open(s);
-	if (refusal.code != 0)
-		return refusal;
+	struct smtp_reply reply = content_open(s);
+	if (reply.code != 0)
+		return reply;
 	smtp_session_say(s, smtp_reply(SMTP_REPLY_DATA_GO));
 	s->line = slice_empty();
 	struct pace pace = pace_start(s);
@@ -192,15 +202,19 @@ struct smtp_reply smtp_session_data(struct smtp_session *s)
 
 static void take_chunk(struct smtp_session *s, struct slice octets)
 {
-	if (s->content.refusal.code == 0)
-		smtp_data_note_chunk(&s->content.data, octets);
+	smtp_data_note_chunk(&s->content.data, octets);
 	content_write(s, octets);
-	stream_take(s->stream, octets.n);
-	may_drop(s, octets.n);
+}
+
+static void take_nothing(struct smtp_session *s, struct slice octets)
+{
+	(void)s;
+	(void)octets;
 }
 
 /* Reads all of a chunk, wherever its octets go. */
-static void read_chunk(struct smtp_session *s, uint64_t size)
+static void read_chunk(struct smtp_session *s, uint64_t size,
+                       void (*take)(struct smtp_session *s, struct slice octets))
 {
 	struct pace pace = pace_start(s);
 	while (!s->stop && pace.n_read < size && wait_for_content(s, &pace)) {
@@ -208,7 +222,9 @@ static void read_chunk(struct smtp_session *s, uint64_t size)
 		struct slice octets = stream_buffered(s->stream);
 		octets = slice_sub(octets, 0, (size_t)MIN(left, (uint64_t)octets.n));
 		pace.n_read += octets.n;
-		take_chunk(s, octets);
+		take(s, octets);
+		stream_take(s->stream, octets.n);
+		may_drop(s, octets.n);
 	}
 }
 
@@ -233,9 +249,8 @@ static enum smtp_reply_id chunk_out_of_order(const struct smtp_session *s)
 /* A chunk that is no part of a message: read and dropped, then refused (RFC 3030 section 2). */
 static struct smtp_reply drop_chunk(struct smtp_session *s, uint64_t size, enum smtp_reply_id id)
 {
-	s->content.refusal = smtp_reply(id);
-	s->content.n_dropped = 0;
-	read_chunk(s, size);
+	s->content = (struct smtp_content){.refusal = smtp_reply(id)};
+	read_chunk(s, size, take_nothing);
 	return smtp_reply(s->stop ? SMTP_REPLY_NONE : id);
 }
 
@@ -245,9 +260,9 @@ static void open_chunks(struct smtp_session *s)
 	if (s->state != SMTP_STATE_MAIL)
 		return;
 	s->envelope.chunked = true;
-	struct smtp_reply refusal = content_open(s);
-	if (refusal.code != 0)
-		refuse(s, refusal);
+	struct smtp_reply reply = content_open(s);
+	if (reply.code != 0)
+		refuse(s, reply);
 	smtp_session_enter(s, SMTP_STATE_CHUNKS);
 }
 
@@ -256,9 +271,9 @@ static void chunk_end(struct smtp_session *s, bool last)
 	if (last) {
 		smtp_data_note_end(&s->content.data);
 		content_end(s);
-	} else if (s->content.refusal.code != 0) {
+	} else if (refusal(s).code != 0) {
 		smtp_session_enter(s, SMTP_STATE_CHUNKS_FAILED);
-		smtp_session_say(s, s->content.refusal);
+		smtp_session_say(s, refusal(s));
 	} else {
 		smtp_session_say(s, smtp_reply(SMTP_REPLY_CHUNK_OK));
 	}
@@ -268,18 +283,18 @@ static void chunk_end(struct smtp_session *s, bool last)
 struct smtp_reply smtp_session_bdat(struct smtp_session *s, struct slice argument)
 {
 	struct smtp_bdat bdat;
-	enum smtp_reply_id refusal = smtp_bdat_parse(argument, &bdat);
-	if (refusal != SMTP_REPLY_NONE) { /* where the chunk ends is unknown */
-		smtp_session_say(s, smtp_reply(refusal));
+	enum smtp_reply_id id = smtp_bdat_parse(argument, &bdat);
+	if (id != SMTP_REPLY_NONE) { /* where the chunk ends is unknown */
+		smtp_session_say(s, smtp_reply(id));
 		return smtp_reply(s->stop ? SMTP_REPLY_NONE : SMTP_REPLY_OUT_OF_SYNC);
 	}
-	refusal = chunk_out_of_order(s);
-	if (refusal != SMTP_REPLY_NONE)
-		return drop_chunk(s, bdat.size, refusal);
+	id = chunk_out_of_order(s);
+	if (id != SMTP_REPLY_NONE)
+		return drop_chunk(s, bdat.size, id);
 	open_chunks(s);
 	if (bdat.size > s->options->limits.message_size - s->envelope.size)
 		refuse(s, smtp_reply(SMTP_REPLY_TOO_LARGE));
-	read_chunk(s, bdat.size);
+	read_chunk(s, bdat.size, take_chunk);
 	if (!s->stop)
 		chunk_end(s, bdat.last);
 	return smtp_reply(SMTP_REPLY_NONE);

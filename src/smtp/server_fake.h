@@ -1,10 +1,10 @@
-/* A backend for tests, fuzzers and benches: decides by the addresses' local parts, keeps what it is told
- * in a log of text lines, and carries a clock set by hand.
+/* A backend for tests, fuzzers and benches: decides by the addresses' local parts, keeps what it is
+ * told in a log of text lines, and carries a clock set by hand.
  *
- * Recipients at example.org are local but for those named: nobody (550 5.1.1), disabled (550 5.2.1),
- * full (452 4.2.2), shut (421 4.3.2), rude (a text that no reply can hold). Other domains: 550 5.7.1.
- * Senders: bad (refused), nospace (data_open fails). Content that holds DISKFULL fails in data_write,
- * REJECT in data_end, SILENT gets the default reply there.
+ * Recipients at example.org are local but for those named: nobody (550 5.1.1), disabled
+ * (550 5.2.1), full (452 4.2.2), shut (421 4.3.2), rude (a text that no reply can hold). Other
+ * domains: 550 5.7.1. Senders: bad (refused), nospace (data_open fails). Content that holds
+ * DISKFULL fails in data_write, REJECT in data_end, SILENT gets the default reply there.
  */
 #pragma once
 

@@ -730,7 +730,7 @@ static void smuggled_messages_are_refused_whole(void **state)
 		           ends[i]);
 		struct script_case c = {
 		        ends[i], buf_cstr(&text),
-		        LOG_HELO LOG_MAIL LOG_RCPT "open\nevent: smuggling\nabort\nreset\n", NULL};
+		        LOG_HELO LOG_MAIL LOG_RCPT "open\nabort\nevent: smuggling\nreset\n", NULL};
 		run_cases(&c, 1);
 	}
 }
