@@ -210,6 +210,13 @@ class PeerServer:
         self.dovecot.stop()
         return 0
 
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        self.remove()
+
     def log(self):
         return self.postfix.log() + self.dovecot.log()
 
