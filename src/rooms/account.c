@@ -421,6 +421,7 @@ static const struct room_ops account_ops = {.begin = begin, .meet = on_meet, .st
 struct zygote {
 	int accounts_dir;
 	struct sandbox_filter *filter;
+	struct text_charsets *charsets; /* kept for life: what is loaded stays usable in the children */
 };
 
 static struct status warm(struct room *room, struct sandbox_context *walls)
@@ -430,7 +431,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	struct os_fault fault = {0};
 	snprintf(path, sizeof(path), "%s/accounts", room->start->data_directory);
 	TRY(file_open_dir(AT_FDCWD, path, &zygote->accounts_dir, &fault));
-	TRY(text_charsets_warm());
+	zygote->charsets = text_charsets_warm();
 	TRY(sandbox_filter_new(SANDBOX_ACCOUNT, &zygote->filter));
 	walls->own_dir = zygote->accounts_dir;
 	walls->uid = 0; /* stays able to give each account room its own walls */

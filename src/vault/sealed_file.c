@@ -91,7 +91,7 @@ struct status sealed_file_read(int dir_fd, const char *path, const char *kind,
 	CLEANUP(fd_close) int fd = -1;
 	CLEANUP(secret_done) struct secret all = {.p = NULL};
 	uint64_t size;
-	struct slice content;
+	struct slice content = slice_empty();
 	TRY(file_open(dir_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, ret_fault));
 	TRY(fd_size(fd, &size));
 	if (size > SEALED_FILE_MAX + HEADER_MAX)
