@@ -15,7 +15,9 @@ void imap_out_init(struct imap_out *out, struct stream *stream)
 
 void imap_out_slice(struct imap_out *out, struct slice s)
 {
-	if (imap_out_ok(out))
+	if (out->to)
+		buf_add(out->to, s);
+	else if (imap_out_ok(out))
 		out->status = stream_write(out->stream, s);
 }
 

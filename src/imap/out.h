@@ -6,6 +6,7 @@
 
 struct imap_out {
 	struct stream *stream;
+	struct buf *to;       /* not NULL: collected here for now, not written to the stream */
 	struct status status; /* the first failure */
 };
 
