@@ -36,14 +36,10 @@ static void check_same(const struct smtp_data *a, const struct smtp_data *b)
 	ASSERT(a->has_8bit == b->has_8bit);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_splits(struct slice in, size_t chunk)
 {
 	CLEANUP(buf_done) struct buf whole_content, split_content;
 	struct smtp_data whole, split;
-	if (size == 0 || size > INPUT_MAX)
-		return 0;
-	struct slice in = slice_of(data + 1, size - 1);
-	size_t chunk = data[0] + (size_t)1;
 	buf_init(&whole_content, INPUT_MAX);
 	buf_init(&split_content, INPUT_MAX);
 	smtp_data_init(&whole);
@@ -58,5 +54,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!smtp_data_faulty(&whole))
 		ASSERT(slice_eq(buf_slice(&whole_content), buf_slice(&split_content)));
 	ASSERT(slice_find(buf_slice(&whole_content), SLICE("\n\n")) == SIZE_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size > 0 && size <= INPUT_MAX)
+		check_splits(slice_of(data + 1, size - 1), data[0] + (size_t)1);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Parsing takes a path apart and unquotes it; printing quotes as little as possible. Two spellings
  * of one local part ("a b"@x, "\a b"@x) give the same path, as section 4.1.2 asks.
  *
- * Tolerated, because harmless and seen in the wild: a local part longer than 64 octets (up to
+ * Tolerated, as harmless and seen in the wild: a local part longer than 64 octets (up to
  * SMTP_LOCALPART_MAX: VERP, SRS), one with misplaced dots (..a.@example.org; printed quoted), an
  * underscore in a domain. Everything else is refused.
  */

@@ -31,6 +31,7 @@ void smtp_server_options_init(struct smtp_server_options *options)
 	                   .envelope_memory = 2 * MIB},
 	        .timeouts = {.command_ms = 5 * 60 * 1000,
 	                     .data_block_ms = 3 * 60 * 1000,
+	                     .refused_block_ms = 30 * 1000,
 	                     .data_total_ms = 60 * 60 * 1000,
 	                     .data_grace_ms = 60 * 1000,
 	                     .data_rate = 100,

@@ -112,15 +112,16 @@ struct smtp_server_limits {
 };
 
 struct smtp_server_timeouts {
-	int command_ms;      /* for a whole command line; 5 minutes (RFC 5321 section 4.5.3.2.7) */
-	int data_block_ms;   /* between two reads of a message; 3 minutes (section 4.5.3.2.5) */
-	int data_total_ms;   /* for a whole message; 60 minutes */
-	int data_grace_ms;   /* before data_rate counts; 60 seconds */
-	uint32_t data_rate;  /* least octets a second on average behind the grace; 100; 0 is off */
-	int tls_ms;          /* handshake; 60 seconds */
-	int session_ms;      /* looked at before each command; 6 hours */
-	int early_talker_ms; /* how long to watch for input before the greeting; 0: look, do not
-	                        wait */
+	int command_ms;       /* for a whole command line; 5 minutes (RFC 5321 section 4.5.3.2.7) */
+	int data_block_ms;    /* between two reads of a message; 3 minutes (section 4.5.3.2.5) */
+	int refused_block_ms; /* the same once a message is refused; 30 seconds, then we hang up */
+	int data_total_ms;    /* for a whole message; 60 minutes */
+	int data_grace_ms;    /* before data_rate counts; 60 seconds */
+	uint32_t data_rate;   /* least octets a second on average behind the grace; 100; 0 is off */
+	int tls_ms;           /* handshake; 60 seconds */
+	int session_ms;       /* looked at before each command; 6 hours */
+	int early_talker_ms;  /* how long to watch for input before the greeting; 0: look, do not
+	                         wait */
 };
 
 struct smtp_server_options {

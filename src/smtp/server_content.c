@@ -4,8 +4,9 @@
  * refused (too large, faulty, looping, no space) is still read to its end, so that the next command
  * is found; what is read then is dropped, at most limits.discard_size octets.
  *
- * Slow senders: timeouts.data_block_ms between reads, data_total_ms for all of a message (or
- * chunk), and on average data_rate octets a second once data_grace_ms have passed.
+ * Slow senders: timeouts.data_block_ms between reads (refused_block_ms once the message is
+ * refused), data_total_ms for all of a message (or chunk), and on average data_rate octets a second
+ * once data_grace_ms have passed.
  */
 #include "smtp/server_private.h"
 
@@ -29,6 +30,38 @@ static bool is_too_slow(const struct smtp_session *s, const struct pace *pace, i
 	       pace->n_read / (uint64_t)(elapsed_ms / 1000 + 1) < timeouts->data_rate;
 }
 
+/* Why the content cannot be accepted. It depends on the octets alone, not on how they were split.
+ */
+static enum smtp_reply_id judge(const struct smtp_session *s)
+{
+	const struct smtp_server_limits *limits = &s->options->limits;
+	const struct smtp_content *content = &s->content;
+	if (!s->envelope.chunked && smtp_data_faulty(&content->data))
+		return SMTP_REPLY_SMUGGLING;
+	if (content->scan.n_received > limits->received) /* RFC 5321 section 6.3 */
+		return SMTP_REPLY_LOOP;
+	if (content->scan.size > limits->header_size)
+		return SMTP_REPLY_HEADER_TOO_LARGE;
+	if (s->envelope.size > limits->message_size) /* RFC 1870 section 6.3 */
+		return SMTP_REPLY_TOO_LARGE;
+	return SMTP_REPLY_NONE;
+}
+
+/* The answer to content that was read to its end: code 0 when nothing speaks against it. */
+static struct smtp_reply refusal(const struct smtp_session *s)
+{
+	enum smtp_reply_id id = judge(s);
+	return id == SMTP_REPLY_NONE ? s->content.refusal : smtp_reply(id);
+}
+
+/* A message that cannot be accepted does not end: its sender waits for an answer to something that
+ * is no end to us (LF.LF), or floods us. It gets its answer, and the session ends with it. */
+static void hang_up(struct smtp_session *s)
+{
+	smtp_session_say(s, refusal(s));
+	smtp_session_stop(s, "refused message did not end");
+}
+
 /* Blocks until some content is buffered. On failure the session has ended, with 421 where it helps.
  */
 static bool wait_for_content(struct smtp_session *s, const struct pace *pace)
@@ -37,15 +70,18 @@ static bool wait_for_content(struct smtp_session *s, const struct pace *pace)
 	if (stream_buffered(s->stream).n > 0)
 		return true;
 	int64_t elapsed_ms = clock_monotonic_ms(s->options->clock) - pace->started_ms;
+	bool refused = refusal(s).code != 0;
+	int block_ms = refused ? timeouts->refused_block_ms : timeouts->data_block_ms;
 	s->line = slice_empty(); /* its buffer is about to be reused */
 	if (is_too_slow(s, pace, elapsed_ms)) {
 		smtp_session_say(s, smtp_reply(SMTP_REPLY_TOO_SLOW));
 		return false;
 	}
-	s->stream->timeout_ms =
-	        (int)MIN((int64_t)timeouts->data_block_ms, timeouts->data_total_ms - elapsed_ms);
+	s->stream->timeout_ms = (int)MIN((int64_t)block_ms, timeouts->data_total_ms - elapsed_ms);
 	struct status status = stream_fill(s->stream);
-	if (!is_ok(status))
+	if (refused && status.code == ERR_TIMEOUT)
+		hang_up(s);
+	else if (!is_ok(status))
 		smtp_session_lost(s, status);
 	return is_ok(status);
 }
@@ -77,30 +113,6 @@ static struct smtp_reply content_open(struct smtp_session *s)
 	return smtp_reply(SMTP_REPLY_NONE);
 }
 
-/* Why the content cannot be accepted. It depends on the octets alone, not on how they were split.
- */
-static enum smtp_reply_id judge(const struct smtp_session *s)
-{
-	const struct smtp_server_limits *limits = &s->options->limits;
-	const struct smtp_content *content = &s->content;
-	if (!s->envelope.chunked && smtp_data_faulty(&content->data))
-		return SMTP_REPLY_SMUGGLING;
-	if (content->scan.n_received > limits->received) /* RFC 5321 section 6.3 */
-		return SMTP_REPLY_LOOP;
-	if (content->scan.size > limits->header_size)
-		return SMTP_REPLY_HEADER_TOO_LARGE;
-	if (s->envelope.size > limits->message_size) /* RFC 1870 section 6.3 */
-		return SMTP_REPLY_TOO_LARGE;
-	return SMTP_REPLY_NONE;
-}
-
-/* The answer to content that was read to its end: code 0 when nothing speaks against it. */
-static struct smtp_reply refusal(const struct smtp_session *s)
-{
-	enum smtp_reply_id id = judge(s);
-	return id == SMTP_REPLY_NONE ? s->content.refusal : smtp_reply(id);
-}
-
 static void content_write(struct smtp_session *s, struct slice octets)
 {
 	if (octets.n == 0)
@@ -125,8 +137,7 @@ static bool may_drop(struct smtp_session *s, size_t n)
 	s->content.n_dropped += n;
 	if (s->content.n_dropped <= s->options->limits.discard_size)
 		return true;
-	smtp_session_say(s, refusal(s));
-	smtp_session_stop(s, "refused message did not end");
+	hang_up(s);
 	return false;
 }
 
