@@ -45,8 +45,12 @@ static const struct {
         {"=?unknown-charset?q?=C3=A4?=", "\xc3\xa4"},
         {"=?utf-8?q?bad_=GG_escape=?=", "bad =GG escape="},
         {"raw \xe4 and \xc3\xa4", "raw \xc3\xa4 and \xc3\xa4"},
-        {"=?utf-8?q?" "?=", ""},
-        {"a =?utf-8?q?" "?= b", "a  b"},
+        {"=?utf-8?q?"
+         "?=",
+         ""},
+        {"a =?utf-8?q?"
+         "?= b",
+         "a  b"},
         {"=?us-ascii?q?=E2=82=AC?=", "\xe2\x82\xac"},
         /* control characters do not get out */
         {"=?utf-8?q?a=0D=0ABcc:_x?=", "a  Bcc: x"},

@@ -73,7 +73,8 @@ static struct status convert(const char *name, enum text_domain_kind kind,
 {
 	CLEANUP(free_idn) char *ascii = NULL;
 	CLEANUP(free_idn) char *unicode = NULL;
-	/* Not with IDN2_USE_STD3_ASCII_RULES: it drops forbidden characters instead of refusing them. */
+	/* Not with IDN2_USE_STD3_ASCII_RULES: it drops forbidden characters instead of refusing
+	 * them. */
 	int flags = IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL;
 	if (idn2_to_ascii_8z(name, &ascii, flags) != IDN2_OK)
 		return fail(ERR_SYNTAX, "not an international domain name");
