@@ -175,12 +175,16 @@ enum tls_io tls_connection_peek(SSL *ssl, int fd, struct status *ret_why)
 	return got > 0 ? TLS_IO_DONE : TLS_IO_END;
 }
 
-void tls_connection_goodbye(SSL *ssl, int fd)
+enum tls_io tls_connection_goodbye(SSL *ssl, int fd)
 {
+	struct status why;
 	if (ssl && SSL_is_init_finished(ssl)) {
 		ERR_clear_error();
-		SSL_shutdown(ssl); /* sends; the peer's own goodbye is not waited for */
+		int result = SSL_shutdown(ssl); /* 0: sent; the peer's own is not waited for */
+		if (result < 0 && tls_connection_outcome(ssl, result, &why) == TLS_IO_WANT_WRITE)
+			return TLS_IO_WANT_WRITE;
 		ERR_clear_error();
 	}
 	shutdown(fd, SHUT_WR);
+	return TLS_IO_DONE;
 }

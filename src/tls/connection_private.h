@@ -26,5 +26,6 @@ enum tls_io tls_connection_peek(SSL *ssl, int fd, struct status *ret_why);
 /* What an unsuccessful libssl call asks for. */
 enum tls_io tls_connection_outcome(SSL *ssl, int result, struct status *ret_why);
 
-/* A goodbye without waiting: close_notify if it fits, then the end of our direction. */
-void tls_connection_goodbye(SSL *ssl, int fd);
+/* A goodbye: close_notify and the end of our direction. DONE also when the connection is broken, so
+ * that nothing can be said; WANT_WRITE: not yet, call again. */
+enum tls_io tls_connection_goodbye(SSL *ssl, int fd);

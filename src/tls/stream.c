@@ -223,8 +223,10 @@ static struct status op_start_tls(struct stream *s, int timeout_ms)
 static void op_shutdown(struct stream *s)
 {
 	struct tls_stream *t = self(s);
-	if (is_ok(t->broken) && t->fd >= 0)
-		tls_connection_goodbye(t->ssl, t->fd);
+	if (t->fd < 0)
+		return;
+	if (!is_ok(t->broken) || tls_connection_goodbye(t->ssl, t->fd) == TLS_IO_WANT_WRITE)
+		shutdown(t->fd, SHUT_WR); /* no room for a goodbye, and nobody waits for it */
 }
 
 static const struct stream_ops ops = {
