@@ -406,7 +406,7 @@ struct status imap_prelogin_run(const struct imap_prelogin_options *options,
 	}
 	imap_out_flush(&p.out);
 	arena_done(&p.arena);
-	if (p.reader.unit.n > 0)
+	if (p.reader.unit.p && p.reader.unit.n > 0)
 		explicit_bzero(p.reader.unit.p, p.reader.unit.n); /* it may hold a password */
 	imap_reader_done(&p.reader);
 	return outcome == AUTHENTICATED ? ok() : p.status;
