@@ -25,9 +25,9 @@ ALLOWED = {
     "src/store/spool.c": ("files", "temporary files within the account's directory"),
     "src/vault/sealed_file.c": ("files", "secrets are written beside and renamed, relative to the vault's fd"),
     "src/config/edit.c": ("files", "edits are written beside and renamed, never in place"),
-    "src/config/save.c": ("files", "edits are written beside and renamed, never in place"),
     "src/rooms/sockets.c": ("sockets", "the supervisor alone binds; rooms inherit"),
     "src/text/charset.c": ("loading", "the one user of iconv; rooms warm it before their sandbox closes"),
+    "src/cli/control.c": ("sockets", "the client of the control socket; runs in the user's command, outside the house"),
     "src/cli/": ("files processes", "commands run as their user, outside the house, on paths that the user names"),
     "src/base/fuzz_replay.c": ("files", "a test program's main"),
 }
