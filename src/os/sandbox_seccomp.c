@@ -33,7 +33,7 @@
 	((uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |  \
 	            CLONE_NEWPID | CLONE_NEWNET))
 #define THREAD_FLAGS     ((uint64_t)(CLONE_VM | CLONE_THREAD | CLONE_SIGHAND))
-#define TMPFILE_BIT      ((uint64_t)__O_TMPFILE)
+#define TMPFILE_BIT      ((uint64_t)(O_TMPFILE & ~O_DIRECTORY)) /* libc means both bits by it */
 #define SOCKET_TYPE_MASK 0xf
 
 /* Signal flags: the handler's view of the process. Set before the filter is loaded; `checking` and
@@ -170,7 +170,7 @@ static void add_process_rules(struct rules *r)
 /* Opening is refused, not deadly: libc tries files it can do without. */
 static void add_open_rules(struct rules *r)
 {
-	static const uint64_t writing[] = {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, __O_TMPFILE};
+	static const uint64_t writing[] = {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, TMPFILE_BIT};
 	static const uint64_t creating = O_CREAT | O_EXCL;
 	const uint32_t no = SCMP_ACT_ERRNO(EACCES);
 	if (!has(r, GROUP_EXEC)) {

@@ -139,7 +139,8 @@ const struct sandbox_policy sandbox_policies[SANDBOX_ROOM_COUNT] = {
                 },
         [SANDBOX_STEWARD] =
                 {
-                        .purpose = "configuration, the administrator's commands, certificates' state, reports",
+                        .purpose = "configuration, the administrator's commands, certificates' "
+                                   "state, reports",
                         .groups = GROUPS_OF_ALL | GROUP_ACCEPT | GROUPS_OF_FILES,
                         .files = FILES_OWN,
                         .read_list = true,
