@@ -50,6 +50,26 @@ struct smtp_reply smtp_reply_of_status(struct status status)
 	return smtp_reply(id_of_status(status.code));
 }
 
+static bool says_the_same(const struct smtp_reply *a, const struct smtp_reply *b)
+{
+	return a->code == b->code && slice_eq_str(slice_str(a->enhanced), b->enhanced);
+}
+
+struct smtp_reply smtp_reply_combine(const struct smtp_reply *replies, size_t n_replies)
+{
+	bool same = true, temporary = false;
+	ASSERT(n_replies > 0);
+	for (size_t i = 0; i < n_replies; i++) {
+		if (smtp_reply_is_positive(replies[i]))
+			return smtp_reply(SMTP_REPLY_ACCEPTED);
+		same &= says_the_same(&replies[i], &replies[0]);
+		temporary |= replies[i].code < 500;
+	}
+	if (same)
+		return replies[0];
+	return smtp_reply(temporary ? SMTP_REPLY_TRY_LATER : SMTP_REPLY_ALL_REFUSED);
+}
+
 bool smtp_reply_is_printable(const char *reply_text)
 {
 	struct slice text = slice_str(reply_text);

@@ -79,6 +79,7 @@
 	X(NO_VALID_RCPTS, 554, "5.5.1", "No valid recipients")                                     \
 	X(SMUGGLING, 550, "5.6.0",                                                                 \
 	  "Message holds a bare CR, bare LF or NUL (possible SMTP smuggling)")                     \
+	X(ALL_REFUSED, 554, "5.0.0", "Refused by all recipients")                                  \
 	X(LOOP, 554, "5.4.6", "Routing loop: too many Received header fields")                     \
 	X(HEADER_TOO_LARGE, 552, "5.3.4", "Message header is larger than the limit")               \
 	X(UNKNOWN_PARAMETER, 555, "5.5.4", "Unknown parameter")
@@ -101,6 +102,11 @@ struct smtp_reply smtp_reply(enum smtp_reply_id id);
 struct smtp_reply smtp_reply_text(enum smtp_reply_id id, const char *text);
 /* What a failure of the environment says to the peer: NO_SPACE, TOO_LARGE, TRY_LATER ... */
 struct smtp_reply smtp_reply_of_status(struct status status);
+
+/* One answer for a message from the outcomes of its n >= 1 recipients: accepted when any of them
+ * has it (the others are owed a notification, RFC 5321 section 4.4); otherwise what all say, or 451
+ * when any failure is temporary, or 554. */
+struct smtp_reply smtp_reply_combine(const struct smtp_reply *replies, size_t n_replies);
 
 /* 2yz or 3yz. */
 static inline bool smtp_reply_is_positive(struct smtp_reply reply)

@@ -133,6 +133,29 @@ static void failures_become_replies(void **state)
 		                 cases[i].code);
 }
 
+static void outcomes_of_recipients_become_one_reply(void **state)
+{
+	(void)state;
+	static const struct {
+		enum smtp_reply_id a, b, all;
+	} cases[] = {
+	        {SMTP_REPLY_OK, SMTP_REPLY_OK, SMTP_REPLY_ACCEPTED},
+	        {SMTP_REPLY_OK, SMTP_REPLY_OVER_QUOTA, SMTP_REPLY_ACCEPTED},
+	        {SMTP_REPLY_POLICY, SMTP_REPLY_OK, SMTP_REPLY_ACCEPTED},
+	        {SMTP_REPLY_OVER_QUOTA, SMTP_REPLY_OVER_QUOTA, SMTP_REPLY_OVER_QUOTA},
+	        {SMTP_REPLY_OVER_QUOTA, SMTP_REPLY_NO_SPACE, SMTP_REPLY_TRY_LATER},
+	        {SMTP_REPLY_POLICY, SMTP_REPLY_OVER_QUOTA, SMTP_REPLY_TRY_LATER},
+	        {SMTP_REPLY_POLICY, SMTP_REPLY_NO_RELAY, SMTP_REPLY_POLICY},
+	        {SMTP_REPLY_POLICY, SMTP_REPLY_TOO_LARGE, SMTP_REPLY_ALL_REFUSED},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct smtp_reply both[] = {smtp_reply(cases[i].a), smtp_reply(cases[i].b)};
+		struct smtp_reply reply = smtp_reply_combine(both, 2);
+		assert_int_equal(reply.code, smtp_reply(cases[i].all).code);
+		assert_string_equal(reply.enhanced, smtp_reply(cases[i].all).enhanced);
+	}
+}
+
 /* --- trace fields --- */
 
 struct trace_parts {
@@ -190,6 +213,24 @@ static void received_says_what_is_known(void **state)
 	                    "\tid c1-1;\r\n"
 	                    "\tSun, 22 Nov 2026 17:18:10 +0000\r\n");
 	arena_done(&parts.arena);
+}
+
+/* What EHLO accepts must not keep a message from getting its Received field. */
+static void odd_hello_names_do_no_harm(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"[x:(;<)>\"]", "[IPv6:::1]", "A_b.c", "[192.0.2.9]"};
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		struct trace_parts parts;
+		CLEANUP(buf_done) struct buf out;
+		buf_init(&out, 4096);
+		parts_init(&parts);
+		assert_true(is_ok(smtp_helo_parse(slice_str(names[i]), &parts.helo)));
+		assert_true(is_ok(smtp_received_print(&parts.trace, &out)));
+		assert_true(slice_find(buf_slice(&out), slice_str(i == 0 ? "from [192.0.2.1] ("
+		                                                         : names[i])) != SIZE_MAX);
+		arena_done(&parts.arena);
+	}
 }
 
 static void with_keywords_are_the_registered_ones(void **state)
@@ -260,7 +301,9 @@ int main(void)
 	        cmocka_unit_test(long_replies_are_continued),
 	        cmocka_unit_test(endless_replies_are_cut),
 	        cmocka_unit_test(failures_become_replies),
+	        cmocka_unit_test(outcomes_of_recipients_become_one_reply),
 	        cmocka_unit_test(received_says_what_is_known),
+	        cmocka_unit_test(odd_hello_names_do_no_harm),
 	        cmocka_unit_test(with_keywords_are_the_registered_ones),
 	        cmocka_unit_test(nothing_bends_a_trace_field),
 	        cmocka_unit_test(return_path_is_the_sender),

@@ -48,7 +48,8 @@ static void add_literal(struct buf *out, struct slice address)
 static void from_clause(const struct smtp_trace *trace, struct buf *out)
 {
 	buf_add_str(out, "from ");
-	if (trace->helo)
+	/* a literal of an unknown tag may hold what would end a clause or comment */
+	if (trace->helo && trace->helo->kind != SMTP_HOST_GENERAL)
 		add_word(out, trace->helo->text);
 	else
 		add_literal(out, trace->peer_address);

@@ -11,14 +11,15 @@
 #include "smtp/path.h"
 
 struct smtp_trace {
-	const struct smtp_host *helo; /* NULL when the client gave no name */
-	struct slice peer_name;       /* from reverse DNS, checked; empty when there is none */
-	struct slice peer_note;       /* comment on it, such as "dnssec"; may be empty */
-	struct slice peer_address;    /* "192.0.2.1" or "2001:db8::1" */
-	struct slice by;              /* our host name */
-	struct slice id;              /* what the log knows this message by */
-	bool extended;                /* EHLO */
-	bool utf8;                    /* MAIL had SMTPUTF8 */
+	const struct smtp_host
+	        *helo;             /* NULL when the client gave no name: its address stands there */
+	struct slice peer_name;    /* from reverse DNS, checked; empty when there is none */
+	struct slice peer_note;    /* comment on it, such as "dnssec"; may be empty */
+	struct slice peer_address; /* "192.0.2.1" or "2001:db8::1" */
+	struct slice by;           /* our host name */
+	struct slice id;           /* what the log knows this message by */
+	bool extended;             /* EHLO */
+	bool utf8;                 /* MAIL had SMTPUTF8 */
 	bool authenticated;
 	const struct stream_tls *tls; /* NULL or !on: clear text */
 	const struct smtp_path *rcpt; /* the only recipient; NULL when there are several */
