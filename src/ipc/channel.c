@@ -316,6 +316,14 @@ struct status ipc_channel_serve(struct ipc_channel *channel)
 	return status;
 }
 
+struct status ipc_channel_step(struct ipc_channel *channel)
+{
+	struct status status = read_one(channel, 0);
+	if (!is_ok(status))
+		become_closed(channel);
+	return status;
+}
+
 struct status ipc_channel_pump(struct ipc_channel *channel)
 {
 	for (;;) {

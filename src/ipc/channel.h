@@ -90,6 +90,10 @@ struct status ipc_answer(struct ipc_channel *channel, uint32_t id, uint64_t cid,
 /* Reads until the channel ends; returns why (CLOSED when the peer ended it, PROTOCOL ...). */
 struct status ipc_channel_serve(struct ipc_channel *channel);
 
+/* Waits for one packet and handles it: for a room's first message, behind which others wait that
+ * must not be taken yet. Nobody else may be reading. */
+struct status ipc_channel_step(struct ipc_channel *channel);
+
 /* Without a thread of its own (the supervisor's loop): handles what has arrived, without blocking.
  * CLOSED at the end. */
 struct status ipc_channel_pump(struct ipc_channel *channel);

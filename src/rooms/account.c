@@ -421,7 +421,8 @@ static const struct room_ops account_ops = {.begin = begin, .meet = on_meet, .st
 struct zygote {
 	int accounts_dir;
 	struct sandbox_filter *filter;
-	struct text_charsets *charsets; /* kept for life: what is loaded stays usable in the children */
+	struct text_charsets
+	        *charsets; /* kept for life: what is loaded stays usable in the children */
 };
 
 static struct status warm(struct room *room, struct sandbox_context *walls)

@@ -100,7 +100,8 @@ static struct status spawn(struct house_room *room, struct os_fault *ret_fault)
 	snprintf(path, sizeof(path), "%s/%s", house->program_directory, room->program);
 	TRY(socket_pair_seqpacket(pair));
 	const char *const argv[] = {path, NULL};
-	const struct process_fd fds[] = {{2, 2}, {pair[1], ROOM_CHANNEL_FD}};
+	const struct process_fd fds[] = {
+	        {house->null_fd, 0}, {2, 1}, {2, 2}, {pair[1], ROOM_CHANNEL_FD}};
 	struct status status = process_spawn(
 	        &(struct process_options){
 	                .path = path,

@@ -88,6 +88,7 @@ struct house {
 	int config_fd; /* sealed memfd of the config in force */
 	uint8_t ticket_key[HOUSE_TICKET_KEY_SIZE];
 	struct hash_key hash_key;
+	int null_fd; /* /dev/null: what rooms get as standard input */
 	int epoll_fd;
 	int signal_fd;
 	struct house_room *rooms;

@@ -69,7 +69,8 @@ static struct ipc_channel *start_checker(struct house *house, struct check *chec
 	if (!is_ok(socket_pair_seqpacket(pair)))
 		die("out of descriptors");
 	const char *const argv[] = {path, NULL};
-	const struct process_fd fds[] = {{2, 2}, {pair[1], ROOM_CHANNEL_FD}};
+	const struct process_fd fds[] = {
+	        {house->null_fd, 0}, {2, 1}, {2, 2}, {pair[1], ROOM_CHANNEL_FD}};
 	const struct process_options options = {.path = path,
 	                                        .argv = argv,
 	                                        .fds = fds,
@@ -324,6 +325,8 @@ int main(int argc, char **argv)
 	house.program_directory = own_directory();
 	room_random(house.ticket_key, sizeof(house.ticket_key));
 	room_random(&house.hash_key, sizeof(house.hash_key));
+	if (!is_ok(file_open(AT_FDCWD, "/dev/null", O_RDWR, 0, &house.null_fd, NULL)))
+		die("cannot open /dev/null");
 	load_config(&house, &check);
 	choose_user(&house, check.config->user);
 	make_directories(&house);
