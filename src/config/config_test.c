@@ -128,7 +128,7 @@ static void paths_are_absolute(void **state)
 	          "    addresses: [\"::\"]\n    tls: {certificate: tls/c.pem, key: /k.pem}\n    "
 	          "imaps:\n",
 	          DOMAINS);
-	assert_string_equal(l.config->data_directory.s, "/etc/mailkeep/../data");
+	assert_string_equal(l.config->data_directory.s, "/etc/data");
 	assert_string_equal(l.config->listeners.v[0].tls.certificate.s, "/etc/mailkeep/tls/c.pem");
 	assert_string_equal(l.config->listeners.v[0].tls.key.s, "/k.pem");
 	assert_false(l.config->listeners.v[0].tls.self_signed);

@@ -127,6 +127,15 @@ static const struct config_field *find_field(const char *section, const char *na
 	return n > 0 && (size_t)n < sizeof(path) ? config_field_find(path) : NULL;
 }
 
+/* A refused value is named beside what it must be. */
+static struct status explain(struct config_edit *edit, const char *value, struct status status)
+{
+	if (status.code == ERR_SYNTAX)
+		snprintf(edit->fault.text, sizeof(edit->fault.text), "`%.80s` %s", value,
+		         status.why);
+	return status;
+}
+
 /* Checks a value by its field and writes it as YAML. */
 static struct status flow_value(struct config_edit *edit, const char *section,
                                 const struct config_edit_field *field, const char **ret_flow)
@@ -137,7 +146,7 @@ static struct status flow_value(struct config_edit *edit, const char *section,
 	if (!row || row->type == CONFIG_TEXTS)
 		return fail(ERR_INVALID, "there is no such field");
 	struct slice value = slice_str(field->value);
-	TRY(config_bind_text(row, value, &edit->arena, room));
+	TRY(explain(edit, field->value, config_bind_text(row, value, &edit->arena, room)));
 	buf_init(&text, 1000000);
 	if (row->type == CONFIG_TEXT)
 		yaml_quote(value, &text);
@@ -158,7 +167,7 @@ static struct status flow_list(struct config_edit *edit, const char *const *item
 	for (size_t i = 0; is_ok(status) && i < n_items; i++) {
 		buf_add_str(&text, i > 0 ? ", " : "");
 		yaml_quote(slice_str(items[i]), &text);
-		status = check(slice_str(items[i]));
+		status = explain(edit, items[i], check(slice_str(items[i])));
 	}
 	buf_add_byte(&text, ']');
 	*ret_flow = arena_cstr(&edit->arena, buf_slice(&text));
@@ -168,9 +177,9 @@ static struct status flow_list(struct config_edit *edit, const char *const *item
 	return status;
 }
 
-static struct status check_by(const char *path, const char *text)
+static struct status check_by(struct config_edit *edit, const char *path, const char *text)
 {
-	return config_field_find(path)->format->check(slice_str(text));
+	return explain(edit, text, config_field_find(path)->format->check(slice_str(text)));
 }
 
 static struct status check_list_item(struct slice s)
@@ -362,7 +371,7 @@ struct status config_edit_domain_add(struct config_edit *edit, const char *name,
 {
 	struct slice key;
 	begin(edit);
-	TRY(check_by("domains", name));
+	TRY(check_by(edit, "domains", name));
 	if (is_ok(find_key(edit, "domains", name, same_domain_name, &key)))
 		return fail(ERR_EXISTS, "there is such a domain already");
 	return add_entry(edit, "domains", name, fields, n_fields, NULL, NULL);
@@ -408,7 +417,7 @@ struct status config_edit_account_add(struct config_edit *edit, const char *name
 {
 	const char *flow;
 	begin(edit);
-	TRY(check_by("accounts", name));
+	TRY(check_by(edit, "accounts", name));
 	TRY(flow_list(edit, addresses, n_addresses, check_list_item, &flow));
 	return add_entry(edit, "accounts", name, fields, n_fields,
 	                 n_addresses > 0 ? "addresses" : NULL, flow);
@@ -457,7 +466,7 @@ struct status config_edit_address_add(struct config_edit *edit, const char *acco
 {
 	struct slice key;
 	begin(edit);
-	TRY(check_by("accounts.*.addresses", address));
+	TRY(check_by(edit, "accounts.*.addresses", address));
 	TRY(find_key(edit, "accounts", account, same_text, &key));
 	struct yaml_path path = path3("accounts", key, "addresses");
 	return list_add(edit, &path, address);
@@ -467,7 +476,7 @@ struct status config_edit_address_remove(struct config_edit *edit, const char *a
 {
 	struct yaml_path path = {.v = {SLICE("accounts")}, .n = 1};
 	begin(edit);
-	TRY(check_by("accounts.*.addresses", address));
+	TRY(check_by(edit, "accounts.*.addresses", address));
 	const struct yaml_node *accounts = yaml_doc_find(&edit->doc, &path);
 	const struct yaml_node *entry =
 	        accounts && accounts->kind == YAML_MAP ? accounts->first : NULL;
@@ -489,7 +498,7 @@ struct status config_edit_alias_add(struct config_edit *edit, const char *addres
 	const char *flow;
 	struct slice key;
 	begin(edit);
-	TRY(check_by("aliases", address));
+	TRY(check_by(edit, "aliases", address));
 	if (is_ok(find_key(edit, "aliases", address, same_address, &key)))
 		return fail(ERR_EXISTS, "there is such an alias already");
 	TRY(flow_list(edit, members, n_members, check_member, &flow));
@@ -511,7 +520,7 @@ struct status config_edit_member_add(struct config_edit *edit, const char *alias
 {
 	struct slice key;
 	begin(edit);
-	TRY(check_by("aliases.*.members", member));
+	TRY(check_by(edit, "aliases.*.members", member));
 	TRY(find_key(edit, "aliases", alias, same_address, &key));
 	struct yaml_path path = path3("aliases", key, "members");
 	return list_add(edit, &path, member);
@@ -541,8 +550,8 @@ static struct status check_result(struct config_edit *edit, struct config_proble
 	return status;
 }
 
-/* The new file belongs to who runs the command; root gives it back to its owner. Others cannot, and are
- * not refused for it. */
+/* The new file belongs to who runs the command; root gives it back to its owner. Others cannot, and
+ * are not refused for it. */
 static struct status keep_owner(struct config_edit *edit, const struct stat *before)
 {
 	struct stat now;

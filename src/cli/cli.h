@@ -1,0 +1,171 @@
+/* The `mailkeep` program: commands declared once, in commands.c, from which parsing, help, manual
+ * page and completion derive.
+ *
+ * Exit status: 0 success, 1 the command failed, 2 it was not understood. Every error says what,
+ * where and how to mend. With --json, output and errors are one JSON object on standard output.
+ */
+#pragma once
+
+#include "config/config.h"
+
+#include <jansson.h>
+
+#define CLI_FAILED 1
+#define CLI_USAGE  2
+
+#define CLI_ARGS_MAX       2     /* declared per command */
+#define CLI_OPTIONS_MAX    6     /* declared per command */
+#define CLI_WORDS_MAX      10000 /* given */
+#define CLI_DEFAULT_CONFIG "/etc/mailkeep"
+
+/* What a word stands for, for completion. */
+enum cli_kind {
+	CLI_ANY,
+	CLI_ACCOUNT,
+	CLI_DOMAIN,
+	CLI_ADDRESS,
+	CLI_ALIAS,
+	CLI_FIELD,
+	CLI_COMMAND,
+	CLI_SHELL,
+	CLI_PAGE,
+	CLI_DIRECTORY,
+};
+
+struct cli_arg {
+	const char *name; /* "ADDRESS" */
+	enum cli_kind kind;
+	bool optional;
+	bool many; /* the last one only */
+};
+
+struct cli_option {
+	const char *name;  /* "full-name" */
+	const char *value; /* "TEXT"; NULL: a flag */
+	enum cli_kind kind;
+	const char *help; /* a sentence without a full stop */
+};
+
+struct cli;
+
+struct cli_command {
+	const char *path;    /* "account add" */
+	const char *summary; /* one line, imperative, no full stop */
+	struct cli_arg args[CLI_ARGS_MAX];
+	struct cli_option options[CLI_OPTIONS_MAX];
+	bool takes_config; /* reads the configuration: --config is accepted */
+	bool has_json;
+	const char *help;     /* paragraphs for people, separated by "\n\n" */
+	const char *examples; /* lines "command  # what it does" */
+	int (*run)(struct cli *cli);
+};
+
+extern const struct cli_command cli_commands[];
+extern const size_t cli_n_commands;
+
+/* Options of every command that takes them. */
+enum { CLI_OPTION_CONFIG, CLI_OPTION_JSON, CLI_OPTION_HELP, CLI_COMMON_OPTIONS };
+extern const struct cli_option cli_common_options[CLI_COMMON_OPTIONS];
+bool cli_accepts_common(const struct cli_command *command, size_t option);
+
+/* One invocation. */
+struct cli {
+	const struct cli_command *command;
+	const char *config_directory;
+	bool json;
+	unsigned width;          /* of the terminal */
+	const char *const *args; /* n_args words, within what the command declared */
+	size_t n_args;
+	const char *
+	        values[CLI_OPTIONS_MAX]; /* by position in the command's options; NULL: not given */
+};
+
+/* The value of an option ("" for a flag), NULL when it was not given. */
+const char *cli_option(const struct cli *cli, const char *name);
+
+/* Understands the words and runs the command. The whole of main(). */
+int cli_main(int argc, char **argv);
+
+/* --- parse.c --- */
+
+/* The command that the first words name; *ret_n_words of them. NULL when there is none. */
+const struct cli_command *cli_find(const char *const *words, size_t n_words, size_t *ret_n_words);
+/* The nearest command path, or NULL. */
+const char *cli_nearest(const char *const *words, size_t n_words);
+/* Whether the words are the beginning of some command's path ("account"). */
+bool cli_is_group(const char *const *words, size_t n_words);
+
+/* Fills cli from the words behind the command's path. On failure explains itself on standard error
+ * and gives CLI_USAGE. rest: room for n_words, receives the arguments, must outlive cli. *ret_help:
+ * --help was given. */
+int cli_parse(struct cli *cli, const struct cli_command *command, const char *const *words,
+              size_t n_words, const char **rest, bool *ret_help);
+
+/* --- help.c --- */
+
+void cli_usage_line(const struct cli_command *command, struct buf *out);
+void cli_print_help(const struct cli_command *command, unsigned width, struct buf *out);
+/* The commands whose path begins with the words. */
+void cli_print_list(const char *const *words, size_t n_words, unsigned width, struct buf *out);
+void cli_print_man(struct buf *out); /* mailkeep(1) */
+/* Candidates for the last of the words, one a line. config may be NULL. */
+void cli_candidates(const char *const *words, size_t n_words, const struct config *config,
+                    struct buf *out);
+
+/* --- output.c --- */
+
+unsigned cli_terminal_width(void);
+void cli_put(struct buf *text); /* to standard output */
+/* Prints the object and frees it. */
+void cli_put_json(json_t *object);
+/* Explains a failure (to standard error, or as JSON) and gives CLI_FAILED. problems may be NULL. */
+PRINTF(3, 4)
+int cli_fail(const struct cli *cli, const struct config_problems *problems, const char *format,
+             ...);
+json_t *cli_problems_json(const struct config_problems *problems);
+void cli_problems_text(const struct config_problems *problems, const char *directory,
+                       struct buf *out);
+void cli_wrap(struct slice text, unsigned indent, unsigned width, struct buf *out);
+
+/* Rows of cells, printed as columns as wide as their widest cell; the last is cut to the width. */
+struct cli_table {
+	struct arena arena;
+	const char **cells;
+	size_t n_cells;
+	size_t n_columns;
+};
+void cli_table_init(struct cli_table *table, size_t n_columns);
+void cli_table_done(struct cli_table *table);
+void cli_table_add(struct cli_table *table, const char *cell); /* copied */
+void cli_table_print(const struct cli_table *table, unsigned width, struct buf *out);
+
+/* --- the commands --- */
+
+int cli_config_test(struct cli *cli);
+int cli_config_describe(struct cli *cli);
+int cli_account_add(struct cli *cli);
+int cli_account_rm(struct cli *cli);
+int cli_account_list(struct cli *cli);
+int cli_account_password(struct cli *cli);
+int cli_account_enable(struct cli *cli);
+int cli_account_disable(struct cli *cli);
+int cli_account_quota(struct cli *cli);
+int cli_domain_add(struct cli *cli);
+int cli_domain_rm(struct cli *cli);
+int cli_domain_list(struct cli *cli);
+int cli_domain_enable(struct cli *cli);
+int cli_domain_disable(struct cli *cli);
+int cli_address_add(struct cli *cli);
+int cli_address_rm(struct cli *cli);
+int cli_address_list(struct cli *cli);
+int cli_address_find(struct cli *cli);
+int cli_alias_add(struct cli *cli);
+int cli_alias_rm(struct cli *cli);
+int cli_alias_list(struct cli *cli);
+int cli_rooms(struct cli *cli);
+int cli_serve(struct cli *cli);
+int cli_localserve(struct cli *cli);
+int cli_version(struct cli *cli);
+int cli_help(struct cli *cli);
+int cli_completion(struct cli *cli);
+int cli_man(struct cli *cli);

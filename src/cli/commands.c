@@ -1,0 +1,209 @@
+/* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
+#include "cli/cli.h"
+
+const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
+        [CLI_OPTION_CONFIG] =
+                {"config", "DIR", CLI_DIRECTORY,
+                 "Directory of mailkeep.yaml and domains.yaml; before that the environment "
+                 "variable MAILKEEP_CONFIG counts, and then /etc/mailkeep"},
+        [CLI_OPTION_JSON] = {"json", NULL, CLI_ANY, "Print one JSON object, also for errors"},
+        [CLI_OPTION_HELP] = {"help", NULL, CLI_ANY, "Explain the command"},
+};
+
+#define PASSWORD_HELP                                                                              \
+	"The password is asked for on a terminal, and otherwise read as one line from standard "   \
+	"input. "                                                                                  \
+	"It must have at least 8 characters."
+#define GENERATE                                                                                   \
+	{                                                                                          \
+		"generate", NULL, CLI_ANY, "Make a password and print it, once"                    \
+	}
+#define LIVE_HELP                                                                                  \
+	"\n\nA running server takes the change over at once; otherwise it counts from the next "   \
+	"start."
+
+const struct cli_command cli_commands[] = {
+        {"serve", "Run the mail server", .takes_config = true,
+         .help = "Starts all rooms and stays in the foreground until it gets SIGTERM. When "
+                 "everything "
+                 "listens it prints `mailkeep: ready`.",
+         .examples = "mailkeep serve --config /etc/mailkeep", .run = cli_serve},
+        {"localserve", "Run a mail server for trying and testing, on this machine only",
+         .options = {{"dir", "DIR", CLI_DIRECTORY,
+                      "Where its config and data are kept (mailkeep-localserve)"},
+                     {"ip", "IP", CLI_ANY, "Address to listen at (127.0.0.1)"},
+                     {"port-base", "N", CLI_ANY, "Added to the usual port numbers (1000)"},
+                     {"accounts", "N", CLI_ANY, "Also make the accounts user1 to userN"}},
+         .help = "The first start makes the domain localhost and the account me@localhost, which "
+                 "also "
+                 "gets mail to every other address of the domain. Every password is `mailkeep`. "
+                 "SMTP "
+                 "listens at port 1025, submission at 1587 and 1465, IMAP at 1143 and 1993, HTTP "
+                 "at "
+                 "1080 and 1443. No DNS is needed and nothing is sent to other servers.\n\n"
+                 "Later starts use what is there; the options --ip, --port-base and --accounts "
+                 "count "
+                 "for the first start only.",
+         .examples = "mailkeep localserve\nmailkeep localserve --dir /tmp/mail --port-base 2000 "
+                     "--accounts 20",
+         .run = cli_localserve},
+        {"rooms", "Show the processes, their walls and who may talk to whom", .has_json = true,
+         .help = "Prints the table that the server itself goes by.", .examples = "mailkeep rooms",
+         .run = cli_rooms},
+
+        {"config test", "Check the configuration and show every error", .takes_config = true,
+         .has_json = true,
+         .help = "Each error comes with its file, line and column, what is wrong and how to mend "
+                 "it. The "
+                 "exit status is 0 when there is no error; warnings do not count.",
+         .examples = "mailkeep config test\nmailkeep config test --config ./new --json",
+         .run = cli_config_test},
+        {"config describe", "Explain the fields of the configuration",
+         .args = {{"FIELD", CLI_FIELD, true}}, .has_json = true,
+         .options = {{"markdown", NULL, CLI_ANY, "Print the page docs/config.md"}},
+         .help = "Without FIELD, all of them; with it, that field or section and what is in it.",
+         .examples = "mailkeep config describe\nmailkeep config describe limits.message_size\n"
+                     "mailkeep config describe listeners.*.tls",
+         .run = cli_config_describe},
+
+        {"account add", "Add a user",
+         .args = {{"NAME", CLI_ANY}, {"ADDRESS", CLI_ADDRESS, true, true}},
+         .options = {{"full-name", "TEXT", CLI_ANY, "Name for people"},
+                     {"quota", "SIZE", CLI_ANY, "Storage, such as 10GiB, or unlimited"},
+                     GENERATE,
+                     {"no-password", NULL, CLI_ANY, "Set none: the account cannot log in yet"}},
+         .takes_config = true, .has_json = true,
+         .help = "NAME is for logins, logs and the directory of the account's mail: 1 to 64 of "
+                 "a-z, 0-9, "
+                 "'.', '_' and '-'. The domains of the addresses must be there "
+                 "already.\n\n" PASSWORD_HELP LIVE_HELP,
+         .examples = "mailkeep account add ada ada@example.org --full-name \"Ada Lovelace\"\n"
+                     "mailkeep account add ada ada@example.org @example.net --generate",
+         .run = cli_account_add},
+        {"account rm", "Remove a user; the mail stays on disk", .args = {{"NAME", CLI_ACCOUNT}},
+         .takes_config = true, .has_json = true,
+         .help = "The account, its addresses and its password are removed. Its mail stays in the "
+                 "data "
+                 "directory until somebody deletes it there." LIVE_HELP,
+         .examples = "mailkeep account rm ada", .run = cli_account_rm},
+        {"account list", "List users with their addresses", .takes_config = true, .has_json = true,
+         .examples = "mailkeep account list", .run = cli_account_list},
+        {"account password", "Set a user's password", .args = {{"NAME", CLI_ACCOUNT}},
+         .options = {GENERATE}, .takes_config = true, .has_json = true, .help = PASSWORD_HELP,
+         .examples = "mailkeep account password ada\nmailkeep account password ada < file\n"
+                     "mailkeep account password ada --generate",
+         .run = cli_account_password},
+        {"account enable", "Let a disabled user in again", .args = {{"NAME", CLI_ACCOUNT}},
+         .takes_config = true, .has_json = true, .help = "Undoes `account disable`." LIVE_HELP,
+         .examples = "mailkeep account enable ada", .run = cli_account_enable},
+        {"account disable", "Refuse a user's logins and mail", .args = {{"NAME", CLI_ACCOUNT}},
+         .takes_config = true, .has_json = true,
+         .help = "Nothing is deleted. Senders are told to try later." LIVE_HELP,
+         .examples = "mailkeep account disable ada", .run = cli_account_disable},
+        {"account quota", "Set how much mail a user may keep",
+         .args = {{"NAME", CLI_ACCOUNT}, {"SIZE", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "SIZE is like 10GiB or \"500 MB\", or `unlimited`, or `default` for the "
+                 "`limits.quota` of "
+                 "mailkeep.yaml." LIVE_HELP,
+         .examples = "mailkeep account quota ada 10GiB\nmailkeep account quota ada default",
+         .run = cli_account_quota},
+
+        {"domain add", "Receive mail for a domain", .args = {{"DOMAIN", CLI_ANY}},
+         .options = {{"catchall", "ACCOUNT", CLI_ACCOUNT,
+                      "Account or address that gets mail to addresses that do not exist"}},
+         .takes_config = true, .has_json = true,
+         .help = "DOMAIN may be written in any script. Its addresses come with `address add` or "
+                 "`account "
+                 "add`." LIVE_HELP,
+         .examples =
+                 "mailkeep domain add example.org\nmailkeep domain add example.net --catchall ada",
+         .run = cli_domain_add},
+        {"domain rm", "Stop receiving mail for a domain", .args = {{"DOMAIN", CLI_DOMAIN}},
+         .takes_config = true, .has_json = true,
+         .help = "Refused while accounts or aliases have addresses in it." LIVE_HELP,
+         .examples = "mailkeep domain rm example.net", .run = cli_domain_rm},
+        {"domain list", "List domains", .takes_config = true, .has_json = true,
+         .examples = "mailkeep domain list", .run = cli_domain_list},
+        {"domain enable", "Receive a disabled domain's mail again",
+         .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
+         .help = "Undoes `domain disable`." LIVE_HELP,
+         .examples = "mailkeep domain enable example.net", .run = cli_domain_enable},
+        {"domain disable", "Refuse a domain's mail for now", .args = {{"DOMAIN", CLI_DOMAIN}},
+         .takes_config = true, .has_json = true, .help = "Senders are told to try later." LIVE_HELP,
+         .examples = "mailkeep domain disable example.net", .run = cli_domain_disable},
+
+        {"address add", "Give an account one more address",
+         .args = {{"ACCOUNT", CLI_ACCOUNT}, {"ADDRESS", CLI_ADDRESS, false, true}},
+         .takes_config = true, .has_json = true,
+         .help = "@DOMAIN stands for every address of the domain that does not exist "
+                 "otherwise." LIVE_HELP,
+         .examples =
+                 "mailkeep address add ada info@example.org\nmailkeep address add ada @example.net",
+         .run = cli_address_add},
+        {"address rm", "Take an address from its account",
+         .args = {{"ADDRESS", CLI_ADDRESS, false, true}}, .takes_config = true, .has_json = true,
+         .help = "Refused while an alias or catchall leads to it." LIVE_HELP,
+         .examples = "mailkeep address rm info@example.org", .run = cli_address_rm},
+        {"address list", "List addresses and where their mail goes",
+         .args = {{"ACCOUNT", CLI_ACCOUNT, true}}, .takes_config = true, .has_json = true,
+         .help = "With ACCOUNT, only those whose mail it gets by itself.",
+         .examples = "mailkeep address list\nmailkeep address list ada", .run = cli_address_list},
+        {"address find", "Explain where mail to an address goes",
+         .args = {{"ADDRESS", CLI_ADDRESS}}, .takes_config = true, .has_json = true,
+         .help = "Says which account or alias gets the mail, and by which rule: the address "
+                 "itself, the "
+                 "address without its tag, the domain's catchall, or postmaster. The exit status "
+                 "is 0 "
+                 "when the mail would be accepted.",
+         .examples = "mailkeep address find ada+shop@example.org", .run = cli_address_find},
+
+        {"alias add", "Make an alias, or add members to it",
+         .args = {{"ALIAS", CLI_ALIAS}, {"MEMBER", CLI_ADDRESS, false, true}}, .takes_config = true,
+         .has_json = true,
+         .help = "Mail to ALIAS goes to all its members: addresses of accounts or of other aliases "
+                 "of this "
+                 "server." LIVE_HELP,
+         .examples = "mailkeep alias add team@example.org ada@example.org charles@example.org",
+         .run = cli_alias_add},
+        {"alias rm", "Remove an alias, or members of it",
+         .args = {{"ALIAS", CLI_ALIAS}, {"MEMBER", CLI_ADDRESS, true, true}}, .takes_config = true,
+         .has_json = true, .help = "Without MEMBER the whole alias." LIVE_HELP,
+         .examples = "mailkeep alias rm team@example.org charles@example.org\n"
+                     "mailkeep alias rm team@example.org",
+         .run = cli_alias_rm},
+        {"alias list", "List aliases with their members", .takes_config = true, .has_json = true,
+         .examples = "mailkeep alias list", .run = cli_alias_list},
+
+        {"help", "Explain a command", .args = {{"COMMAND", CLI_COMMAND, true, true}},
+         .examples = "mailkeep help account add", .run = cli_help},
+        {"man", "Print a manual page", .args = {{"PAGE", CLI_PAGE, true}},
+         .help = "PAGE is mailkeep (the default), mailkeep.yaml or domains.yaml.",
+         .examples = "mailkeep man mailkeep.yaml | man -l -", .run = cli_man},
+        {"completion", "Print completion for a shell",
+         .args = {{"SHELL", CLI_SHELL}, {"WORD", CLI_ANY, true, true}}, .takes_config = true,
+         .help = "SHELL is bash, zsh or fish. With `candidates` the WORDs are a command line as "
+                 "far as it "
+                 "is typed, and what may stand in place of the last is printed.",
+         .examples = "source <(mailkeep completion bash)\n"
+                     "mailkeep completion fish > ~/.config/fish/completions/mailkeep.fish",
+         .run = cli_completion},
+        {"version", "Print the version", .has_json = true, .examples = "mailkeep version",
+         .run = cli_version},
+};
+
+const size_t cli_n_commands = N_ELEMENTS(cli_commands);
+
+bool cli_accepts_common(const struct cli_command *command, size_t option)
+{
+	if (option == CLI_OPTION_CONFIG)
+		return command->takes_config;
+	return option == CLI_OPTION_HELP || command->has_json;
+}
+
+const char *cli_option(const struct cli *cli, const char *name)
+{
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && cli->command->options[i].name; i++)
+		if (strcmp(cli->command->options[i].name, name) == 0)
+			return cli->values[i];
+	BUG("a command asks for an option that it did not declare");
+}
