@@ -8,7 +8,7 @@
 #include "smtp/reply.h"
 
 /* clang-format off */
-static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
+static const struct smtp_reply rows[SMTP_REPLY_COUNT] = {
 #define X(name, code, enhanced, text) [SMTP_REPLY_##name] = {code, enhanced, text},
 	SMTP_REPLY_LIST(X)
 #undef X
@@ -18,7 +18,7 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
 struct smtp_reply smtp_reply(enum smtp_reply_id id)
 {
 	ASSERT(id < SMTP_REPLY_COUNT);
-	return replies[id];
+	return rows[id];
 }
 
 struct smtp_reply smtp_reply_text(enum smtp_reply_id id, const char *text)
