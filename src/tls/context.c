@@ -153,13 +153,14 @@ static bool set_policy(SSL_CTX *ssl, struct tls_context *context,
 		SSL_CTX_set_alpn_select_cb(ssl, on_alpn, context);
 	if (options->client_certificate == TLS_CLIENT_CERTIFICATE_OPTIONAL)
 		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, accept_any_certificate);
+	char groups[] = GROUPS, signatures[] = SIGNATURES; /* libssl's macros take no const */
 	int lowest = options->tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION;
 	return SSL_CTX_set_min_proto_version(ssl, lowest) == 1 &&
 	       SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
 	       SSL_CTX_set_cipher_list(ssl, CIPHERS_12) == 1 &&
 	       SSL_CTX_set_ciphersuites(ssl, CIPHERS_13) == 1 &&
-	       SSL_CTX_set1_groups_list(ssl, GROUPS) == 1 &&
-	       SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) == 1 &&
+	       SSL_CTX_set1_groups_list(ssl, groups) == 1 &&
+	       SSL_CTX_set1_sigalgs_list(ssl, signatures) == 1 &&
 	       set_tickets(ssl, context, options);
 }
 
