@@ -164,7 +164,7 @@ static struct status set_live(const struct config *config, const char *account,
 
 /* Who may read what is written: the owner of DATA, or the configured user where it is not there. */
 static struct status find_owner(const struct config *config, uid_t *ret_uid, gid_t *ret_gid,
-                                const char **ret_why)
+                                struct os_fault *fault)
 {
 	struct stat st;
 	if (stat(config->data_directory.s, &st) == 0) {
@@ -178,10 +178,11 @@ static struct status find_owner(const struct config *config, uid_t *ret_uid, gid
 		return ok();
 	const struct passwd *user = getpwnam(config->user.s);
 	if (!user) {
-		*ret_why = "the Unix user that `user` names does not exist; make it first, for "
-		           "example by "
-		           "`adduser --system --group mailkeep`";
-		return fail(ERR_NOT_FOUND, *ret_why);
+		snprintf(fault->text, sizeof(fault->text),
+		         "the Unix user %s does not exist; make it first, for example by `adduser "
+		         "--system --group %s`",
+		         config->user.s, config->user.s);
+		return fail(ERR_INVALID, "there is no such Unix user");
 	}
 	*ret_uid = user->pw_uid;
 	*ret_gid = user->pw_gid;
@@ -213,14 +214,13 @@ static struct status write_vault(int dir_fd, const char *account, const struct s
 }
 
 static struct status set_offline(const struct config *config, const char *account,
-                                 const struct secret *password, struct os_fault *fault,
-                                 const char **ret_why)
+                                 const struct secret *password, struct os_fault *fault)
 {
 	uid_t uid;
 	gid_t gid;
 	char path[4200];
 	CLEANUP(fd_close) int dir_fd = -1;
-	TRY(find_owner(config, &uid, &gid, ret_why));
+	TRY(find_owner(config, &uid, &gid, fault));
 	snprintf(path, sizeof(path), "%s/vault", config->data_directory.s);
 	TRY(own_directory(config->data_directory.s, uid, gid, fault));
 	TRY(own_directory(path, uid, gid, fault));
@@ -248,8 +248,8 @@ static struct status change_password(const struct config *config, const char *ac
 		return status;
 	*ret_way = CLI_PASSWORD_OFFLINE;
 	*ret_why = "";
-	status = set_offline(config, account, password, &fault, ret_why);
-	if (!is_ok(status) && !**ret_why) {
+	status = set_offline(config, account, password, &fault);
+	if (!is_ok(status)) {
 		const char *text = fault.text[0] ? fault.text : status.why;
 		const char *copy = arena_cstr(arena, slice_str(text));
 		*ret_why = copy ? copy : "";

@@ -288,8 +288,10 @@ static void make_absolute(struct binder *b, const struct config_field *field,
 	bool is_word = field->fallback && strcmp(text->s, field->fallback) == 0;
 	if (!field->is_path || is_word || text->s[0] == '/' || text->n == 0)
 		return;
-	/* The directory has no links in it, so leading ".." parts can be taken off here. */
+	/* The directory has no links in it, so leading "." and ".." parts are taken off here. */
 	struct slice directory = slice_str(b->directory), rest = slice_str(text->s);
+	while (slice_starts(rest, SLICE("./")))
+		rest = slice_from(rest, 2);
 	while (slice_starts(rest, SLICE("../")) && directory.n > 1) {
 		rest = slice_from(rest, 3);
 		directory = slice_sub(directory, 0, slice_rindex(directory, '/'));
