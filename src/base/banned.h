@@ -32,6 +32,6 @@
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r gets
 #pragma GCC poison atoi atol atoll strtol strtoul strtoll strtoull strtod scanf sscanf fscanf
 #pragma GCC poison gmtime gmtime_r localtime localtime_r ctime ctime_r asctime asctime_r mktime
-#pragma GCC poison system popen rand srand random tmpnam tempnam mktemp
+#pragma GCC poison system popen rand srand tmpnam tempnam mktemp
 #pragma GCC poison setlocale strerror isalpha isdigit isspace isalnum toupper tolower strcasecmp   \
         strncasecmp

@@ -6,6 +6,7 @@
 
 #define TIMEOUT_DEFAULT_MS (5 * 60 * 1000)
 #define READ_SIZE          ((size_t)16 * 1024)
+#define IDLE_AFTER_MS      500
 #define PRINTF_MAX         ((size_t)1024 * 1024)
 
 void stream_init(struct stream *s, const struct stream_ops *ops)
@@ -36,6 +37,16 @@ void stream_take(struct stream *s, size_t n)
 	}
 }
 
+/* A peer that has not said a word yet costs no buffer: thousands may be silent. */
+static struct status wait_without_buffer(struct stream *s)
+{
+	enum stream_event event = STREAM_INPUT;
+	if (s->in.capacity > 0)
+		return ok();
+	TRY(s->ops->wait(s, -1, s->timeout_ms, &event));
+	return event == STREAM_TIMEOUT ? fail(ERR_TIMEOUT, "peer was silent for too long") : ok();
+}
+
 struct status stream_fill(struct stream *s)
 {
 	TRY(stream_flush(s));
@@ -45,6 +56,7 @@ struct status stream_fill(struct stream *s)
 	}
 	if (s->in.n >= STREAM_IN_MAX)
 		return fail(ERR_LIMIT, "input unit is too long");
+	TRY(wait_without_buffer(s));
 	size_t n;
 	uint8_t *at = buf_reserve(&s->in, READ_SIZE);
 	TRY(s->ops->read(s, at, READ_SIZE, s->timeout_ms, &n));
@@ -140,6 +152,20 @@ struct status stream_flush(struct stream *s)
 	return status;
 }
 
+/* Waits a moment with the buffers at hand; a connection that stays idle gives them back. */
+static struct status wait_idle(struct stream *s, int wake_fd, int timeout_ms,
+                               enum stream_event *ret_event)
+{
+	int first_ms = timeout_ms < 0 ? IDLE_AFTER_MS : MIN(timeout_ms, IDLE_AFTER_MS);
+	TRY(s->ops->wait(s, wake_fd, first_ms, ret_event));
+	if (*ret_event != STREAM_TIMEOUT || first_ms == timeout_ms)
+		return ok();
+	buf_done(&s->in);
+	buf_done(&s->out);
+	s->in_at = 0;
+	return s->ops->wait(s, wake_fd, timeout_ms < 0 ? -1 : timeout_ms - first_ms, ret_event);
+}
+
 struct status stream_wait(struct stream *s, int wake_fd, int timeout_ms,
                           enum stream_event *ret_event)
 {
@@ -148,7 +174,7 @@ struct status stream_wait(struct stream *s, int wake_fd, int timeout_ms,
 		*ret_event = STREAM_INPUT;
 		return ok();
 	}
-	return s->ops->wait(s, wake_fd, timeout_ms, ret_event);
+	return wait_idle(s, wake_fd, timeout_ms, ret_event);
 }
 
 struct status stream_start_tls(struct stream *s)
