@@ -17,8 +17,7 @@ void smtp_data_init(struct smtp_data *data)
 	*data = (struct smtp_data){.state = SMTP_DATA_LINE_START};
 }
 
-/* One octet of content, in the states LINE_START, IN_LINE and CR. A bare LF does not start a line.
- */
+/* One octet of content, in the states LINE_START, IN_LINE and CR. A bare LF starts no line. */
 static void step(struct smtp_data *data, uint8_t c)
 {
 	bool after_cr = data->state == SMTP_DATA_CR;

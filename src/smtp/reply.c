@@ -79,8 +79,7 @@ bool smtp_reply_is_printable(const char *reply_text)
 	return true;
 }
 
-/* class "." subject "." detail, with the class of the code (RFC 3463 section 2, RFC 2034 section 3)
- */
+/* class "." subject "." detail, the class being the code's (RFC 3463 section 2, RFC 2034) */
 static bool enhanced_fits(const struct smtp_reply *reply)
 {
 	struct slice enhanced = slice_str(reply->enhanced);

@@ -327,7 +327,7 @@ static void session_init(struct smtp_session *s, const struct smtp_server_option
 
 static void session_done(struct smtp_session *s)
 {
-	s->line = slice_empty();
+	s->line = slice_str(s->summary->why);
 	s->verb = SMTP_VERB_UNKNOWN;
 	smtp_session_reset(s);
 	if (!s->summary->quit)

@@ -54,7 +54,8 @@ struct smtp_envelope {
 	uint32_t n_received; /* Received fields */
 };
 
-/* What the log and the metrics may want to know. `text` comes from the peer: escape and cut it. */
+/* What the log and the metrics may want to know. `text` is what the peer sent (escape and cut it),
+ * or says why, for TLS_FAILED and CLOSING. */
 enum smtp_event_kind {
 	SMTP_EVENT_EARLY_TALKER,      /* input before the greeting */
 	SMTP_EVENT_FOREIGN,           /* another protocol's first line */
@@ -74,8 +75,7 @@ struct smtp_event {
 	struct slice text;
 };
 
-/* All are called on the session's thread and may block. Replies with code 0 mean the usual answer.
- */
+/* All run on the session's thread and may block. A reply with code 0 means the usual answer. */
 struct smtp_server_ops {
 	/* May be NULL. A reply other than positive refuses the greeting. */
 	struct smtp_reply (*helo)(void *context, const struct smtp_envelope *envelope);

@@ -118,6 +118,7 @@ static struct smtp_reply run_starttls(struct smtp_session *s, struct slice argum
 	s->stream->timeout_ms = s->options->timeouts.tls_ms;
 	struct status status = stream_start_tls(s->stream);
 	if (!is_ok(status)) {
+		s->line = slice_str(status.why);
 		smtp_session_event(s, SMTP_EVENT_TLS_FAILED, smtp_reply(SMTP_REPLY_NONE));
 		smtp_session_stop(s, status.why);
 		return smtp_reply(SMTP_REPLY_NONE);

@@ -30,8 +30,7 @@ static bool is_too_slow(const struct smtp_session *s, const struct pace *pace, i
 	       pace->n_read / (uint64_t)(elapsed_ms / 1000 + 1) < timeouts->data_rate;
 }
 
-/* Why the content cannot be accepted. It depends on the octets alone, not on how they were split.
- */
+/* Why the content cannot be accepted. Follows from the octets alone, not from their splits. */
 static enum smtp_reply_id judge(const struct smtp_session *s)
 {
 	const struct smtp_server_limits *limits = &s->options->limits;
@@ -62,8 +61,7 @@ static void hang_up(struct smtp_session *s)
 	smtp_session_stop(s, "refused message did not end");
 }
 
-/* Blocks until some content is buffered. On failure the session has ended, with 421 where it helps.
- */
+/* Blocks until some content is buffered. False: the session has ended, with a reply if it helps. */
 static bool wait_for_content(struct smtp_session *s, const struct pace *pace)
 {
 	const struct smtp_server_timeouts *timeouts = &s->options->timeouts;

@@ -1,5 +1,4 @@
-/* The session shared by server.c (lines, replies, order), server_commands.c and server_content.c.
- */
+/* The session shared by server.c (lines, replies, time), server_commands.c, server_content.c. */
 #pragma once
 
 #include "smtp/header_scan.h"

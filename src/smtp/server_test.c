@@ -258,8 +258,7 @@ static void starttls_starts_anew(void **state)
 	run_cases(tls_cases, N_ELEMENTS(tls_cases));
 }
 
-/* Plaintext behind STARTTLS in the same read must neither be answered nor run (RFC 3207 section 6).
- */
+/* Plaintext behind STARTTLS in one read must neither be answered nor run (RFC 3207 section 6). */
 static void plaintext_behind_starttls_is_dropped(void **state)
 {
 	(void)state;

@@ -1,5 +1,4 @@
-/* A whole reception session. The first octet chooses the size of reads and whether TLS is offered.
- */
+/* A whole reception session. The first octet chooses the size of reads and if TLS is offered. */
 #include "smtp/session_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
