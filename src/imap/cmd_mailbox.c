@@ -46,9 +46,14 @@ struct imap_reply imap_cmd_create(struct imap_session *s, struct imap_args *args
 		return imap_bad_cursor(c);
 	if (use_refused)
 		return imap_no("USEATTR", "A mailbox has one of \\Archive \\Drafts \\Junk \\Sent \\Trash");
+	struct store_mailbox old;
 	struct status status = imap_mailbox_name(s, text, &name);
 	if (is_ok(status))
 		status = store_mailbox_create(s->store, name, use, &id);
+	/* RFC 6154 section 3: the use, not the name, is what another mailbox has. */
+	if (status.code == ERR_EXISTS && use != STORE_USE_NONE &&
+	    !is_ok(store_mailbox_find(s->store, name, &s->arena, &old)))
+		return imap_no("USEATTR", "Another mailbox has that use");
 	if (!is_ok(status))
 		return imap_no_status(status);
 	return (struct imap_reply){IMAP_OK, imap_code_printf(s, "MAILBOXID (F%" PRId64 ")", id.v),

@@ -338,7 +338,7 @@ static void feed_all(struct script *s)
 	struct slice line, rest = s->text;
 	while (rest.n > 0) {
 		slice_cut(rest, '\n', &line, &rest);
-		if (slice_starts(line, SLICE("C")))
+		if (slice_starts(line, SLICE("C")) || slice_starts(line, SLICE("@time ")))
 			run_line(s, line);
 	}
 	atomic_store(&s->at->closed, true);
@@ -399,7 +399,8 @@ static struct slice read_script(const char *path)
 
 static bool is_about_one_session(struct slice text)
 {
-	return slice_find(text, SLICE("\n@")) == SIZE_MAX && !slice_starts(text, SLICE("@"));
+	return slice_find(text, SLICE("\n@on ")) == SIZE_MAX &&
+	       slice_find(text, SLICE("\n@stop")) == SIZE_MAX;
 }
 
 static void run_all(size_t chunk, bool pipelined)
