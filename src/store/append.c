@@ -134,6 +134,9 @@ static struct status prepare(struct store *store, struct append_request *r, stru
 {
 	p->append = append;
 	p->own.fd = -1;
+	/* A caller may have left them zeroed. */
+	append->prefix = slice_of(append->prefix.p, append->prefix.n);
+	append->delivery_id = slice_of(append->delivery_id.p, append->delivery_id.n);
 	arena_init(&p->arena, SUMMARY_MAX);
 	if (append->prefix.n > STORE_PREFIX_MAX)
 		return fail(ERR_LIMIT, "the generated header is too long");

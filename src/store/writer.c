@@ -15,8 +15,10 @@
 #include "store/store_private.h"
 
 #define BATCH_MAX 256
-/* Pages in the log after which the leader copies them into the index file. */
-#define LOG_PAGES_MAX 2000
+/* Pages in the log after which the leader copies them into the index file. Small: a log file that
+ * is written over and over does not grow, and a sync of a file that grows costs a second write (of
+ * its size). Measured with 1 KB appends: 256 pages 0.09 ms of CPU each, 2000 pages 0.13 to 0.16. */
+#define LOG_PAGES_MAX 256
 /* Removals of garbage that each request of a batch pays for. */
 #define GARBAGE_PER_REQUEST 2
 

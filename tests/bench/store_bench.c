@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define ACCOUNTS_MAX 20
-#define WRITERS_MAX 50
+#define WRITERS_MAX  50
 
 static void must(struct status status, const char *what)
 {
@@ -45,7 +45,7 @@ static char summary_text[600];
 
 /* Some 350 bytes of ENVELOPE, 250 of BODYSTRUCTURE, 120 of BODY. */
 static struct status summarize(const struct store_reader *r, struct arena *arena,
-			       struct store_summary *ret_summary)
+                               struct store_summary *ret_summary)
 {
 	(void)r;
 	(void)arena;
@@ -80,7 +80,7 @@ static struct store_mailbox_id find(struct store *store, const char *name)
 static void account_reopen(struct account *a)
 {
 	struct store_options options = {
-		.clock = clock_real(), .summarize = summarize, .inline_max = inline_max};
+	        .clock = clock_real(), .summarize = summarize, .inline_max = inline_max};
 	store_close(a->store);
 	a->store = NULL;
 	must(store_open(a->fd, &options, &a->store), "store_open");
@@ -133,13 +133,13 @@ static void append_one(struct account *a, const uint8_t *body, size_t size)
 	must(store_spool_new(a->store, &spool), "spool");
 	must(store_spool_write(spool, slice_of(body, size)), "spool_write");
 	struct store_append append = {
-		.mailbox = a->inbox,
-		.spool = spool,
-		.prefix = SLICE("Received: from some.host.example (some.host.example [192.0.2.1])"
-				" by mail.example.org with ESMTPS for <me@example.org>;"
-				" Mon, 01 Jan 2024 10:00:00 +0000\r\nReturn-Path: <x@y.z>\r\n"),
-		.received_at = 1700000000,
-		.delivery_id = slice_empty(),
+	        .mailbox = a->inbox,
+	        .spool = spool,
+	        .prefix = SLICE("Received: from some.host.example (some.host.example [192.0.2.1])"
+	                        " by mail.example.org with ESMTPS for <me@example.org>;"
+	                        " Mon, 01 Jan 2024 10:00:00 +0000\r\nReturn-Path: <x@y.z>\r\n"),
+	        .received_at = 1700000000,
+	        .delivery_id = slice_empty(),
 	};
 	store_append(a->store, &append, 1, false);
 	must(append.status, "append");
@@ -168,8 +168,10 @@ static void bench_append(const char *base, size_t size, int n_writers, int n_acc
 	struct account accounts[ACCOUNTS_MAX];
 	pthread_t threads[WRITERS_MAX];
 	struct job jobs[WRITERS_MAX];
-	int n_messages = (size <= 1024 ? 20000 : size <= 10240 ? 10000 : 3000) /
-			 (n_writers == 1 ? 4 : 1) / n_writers;
+	int n_messages = (size <= 1024    ? 20000
+	                  : size <= 10240 ? 10000
+	                                  : 3000) /
+	                 (n_writers == 1 ? 4 : 1) / n_writers;
 	double latency = 0, worst = 0;
 	for (int i = 0; i < n_accounts; i++)
 		account_new(&accounts[i], base);
@@ -265,10 +267,10 @@ static void fill(struct account *a, int n)
 	for (int done = 0; done < n; done += 1000) {
 		for (int i = 0; i < 1000; i++)
 			appends[i] = (struct store_append){.mailbox = a->inbox,
-							   .spool = spool,
-							   .prefix = slice_empty(),
-							   .received_at = 1700000000 + done + i * 7,
-							   .delivery_id = slice_empty()};
+			                                   .spool = spool,
+			                                   .prefix = slice_empty(),
+			                                   .received_at = 1700000000 + done + i * 7,
+			                                   .delivery_id = slice_empty()};
 		store_append(a->store, appends, 1000, true);
 		must(appends[0].status, "append");
 	}
@@ -278,7 +280,8 @@ static void fill(struct account *a, int n)
 
 static const struct store_uid_range everything[] = {{{1}, {UINT32_MAX}}};
 
-static double flag(struct account *a, enum store_flags_op op, uint64_t flags, struct store_uids uids)
+static double flag(struct account *a, enum store_flags_op op, uint64_t flags,
+                   struct store_uids uids)
 {
 	struct arena arena;
 	struct store_uid *modified;
@@ -286,7 +289,7 @@ static double flag(struct account *a, enum store_flags_op op, uint64_t flags, st
 	arena_init(&arena, 1 << 20);
 	double start = now_ms();
 	must(store_flags_update(a->store, a->inbox, uids, op, flags, NULL, 0, UINT64_MAX, &arena,
-				&modified, &n),
+	                        &modified, &n),
 	     "flags");
 	double took = now_ms() - start;
 	arena_done(&arena);
@@ -308,7 +311,7 @@ struct counted {
 };
 
 static struct status count_summary(void *context, uint32_t index, const struct store_entry *entry,
-				   const struct store_summary *summary)
+                                   const struct store_summary *summary)
 {
 	struct counted *counted = context;
 	(void)index;
@@ -345,12 +348,12 @@ static void bench_changes(struct account *a)
 	arena_init(&arena, 64 << 20);
 	double start = now_ms();
 	must(store_copy(a->store, a->inbox, part, a->archive, false, &arena, &validity, &from, &to,
-			&n),
+	                &n),
 	     "copy");
 	printf("copy of %zu: %.1f ms\n", n, now_ms() - start);
 	start = now_ms();
 	must(store_copy(a->store, a->inbox, part, a->archive, true, &arena, &validity, &from, &to,
-			&n),
+	                &n),
 	     "move");
 	printf("move of %zu: %.1f ms\n", n, now_ms() - start);
 	static const struct store_uid_range gone[] = {{{20000}, {29999}}};
@@ -370,7 +373,8 @@ static void run_large(const char *base)
 	account_new(&a, base);
 	double start = now_ms(), cpu = cpu_ms();
 	fill(&a, 100000);
-	printf("import of 100000 by 1000: %.0f ms, cpu %.0f ms\n", now_ms() - start, cpu_ms() - cpu);
+	printf("import of 100000 by 1000: %.0f ms, cpu %.0f ms\n", now_ms() - start,
+	       cpu_ms() - cpu);
 	start = now_ms();
 	account_reopen(&a);
 	printf("reopen: %.1f ms\n", now_ms() - start);
@@ -383,10 +387,10 @@ static void run_large(const char *base)
 	for (int i = 0; i < 3; i++) {
 		double add = flag(&a, STORE_FLAGS_ADD, STORE_SEEN, all);
 		double remove = flag(&a, STORE_FLAGS_REMOVE, STORE_SEEN, all);
-		double single = flag(&a, i & 1 ? STORE_FLAGS_REMOVE : STORE_FLAGS_ADD, STORE_FLAGGED,
-				     (struct store_uids){one, 1});
-		printf("flags on 100000: add %.1f ms, remove %.1f ms; on one: %.2f ms\n", add, remove,
-		       single);
+		double single = flag(&a, i & 1 ? STORE_FLAGS_REMOVE : STORE_FLAGS_ADD,
+		                     STORE_FLAGGED, (struct store_uids){one, 1});
+		printf("flags on 100000: add %.1f ms, remove %.1f ms; on one: %.2f ms\n", add,
+		       remove, single);
 	}
 	for (int i = 0; i < 2; i++)
 		printf("summaries of 10000: envelope %.1f ms, sent %.1f ms, all %.1f ms\n",
@@ -455,11 +459,8 @@ static const struct {
 	const char *name;
 	void (*run)(const char *base);
 } cases[] = {
-	{"append", run_append},
-	{"small", run_small},
-	{"large", run_large},
-	{"memory", run_memory},
-	{"place", run_place},
+        {"append", run_append}, {"small", run_small}, {"large", run_large},
+        {"memory", run_memory}, {"place", run_place},
 };
 
 int main(int argc, char **argv)
