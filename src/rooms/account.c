@@ -427,6 +427,7 @@ struct zygote {
 
 static struct status warm(struct room *room, struct sandbox_context *walls)
 {
+	process_title_set(&room->title, "zygote");
 	struct zygote *zygote = room->state;
 	char path[4096];
 	struct os_fault fault = {0};
@@ -464,6 +465,9 @@ NORETURN static void become_account(struct room *room, const char *name, int dir
 	int zygotes_channel = ROOM_CHANNEL_FD;
 	fd_close(&zygotes_channel);
 	room->state = account;
+	char role[ACCOUNT_NAME_MAX + 16];
+	snprintf(role, sizeof(role), "account %s", name);
+	process_title_set(&room->title, role);
 	log_setup(&(struct log_options){
 	        .room = "account",
 	        .level = (enum log_level)room->config->config->log.level,
@@ -507,10 +511,10 @@ static void on_fork(struct room *room, struct slice name, int fd)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct zygote *zygote = base_alloc(sizeof(*zygote));
 	static const struct room_ops ops = {.warm = warm, .fork = on_fork};
 	zygote->accounts_dir = -1;
-	return room_main(SANDBOX_ZYGOTE, &ops, zygote);
+	return room_main(argc, argv, SANDBOX_ZYGOTE, &ops, zygote);
 }

@@ -6,7 +6,7 @@
  */
 #include "rooms/resting.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	return room_rest(SANDBOX_COURIER, NULL);
+	return room_rest(argc, argv, SANDBOX_COURIER, NULL);
 }

@@ -328,7 +328,7 @@ static void stop(struct room *room)
 		usleep(10000);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct gate *gate = base_alloc(sizeof(*gate));
 	static const struct room_ops ops = {
@@ -340,5 +340,5 @@ int main(void)
 	};
 	gate->stop_fd = -1;
 	pthread_mutex_init(&gate->lock, NULL);
-	return room_main(SANDBOX_GATE, &ops, gate);
+	return room_main(argc, argv, SANDBOX_GATE, &ops, gate);
 }

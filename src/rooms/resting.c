@@ -53,10 +53,10 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	return file_open_dir(AT_FDCWD, path, &walls->own_dir, NULL);
 }
 
-int room_rest(enum sandbox_room walls, const char *directory)
+int room_rest(int argc, char **argv, enum sandbox_room walls, const char *directory)
 {
 	static const struct room_ops ops = {.warm = warm, .meet = on_meet};
 	struct resting *resting = base_alloc(sizeof(*resting));
 	resting->directory = directory;
-	return room_main(walls, &ops, resting);
+	return room_main(argc, argv, walls, &ops, resting);
 }

@@ -5,4 +5,4 @@
 #include "os/sandbox.h"
 
 /* `directory`: its own below the data directory, or NULL. Like room_main. */
-int room_rest(enum sandbox_room walls, const char *directory);
+int room_rest(int argc, char **argv, enum sandbox_room walls, const char *directory);

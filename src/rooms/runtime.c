@@ -253,7 +253,8 @@ static void wait_for_start(struct room *room)
 			_exit(1);
 }
 
-int room_main(enum sandbox_room walls, const struct room_ops *ops, void *state)
+int room_main(int argc, char **argv, enum sandbox_room walls, const struct room_ops *ops,
+              void *state)
 {
 	struct room *room = base_alloc(sizeof(*room));
 	room->ops = ops;
@@ -262,8 +263,10 @@ int room_main(enum sandbox_room walls, const struct room_ops *ops, void *state)
 	arena_init(&room->start_arena, START_ARENA_MAX);
 	pthread_mutex_init(&room->lock, NULL);
 	room_random(&room->peers_key, sizeof(room->peers_key));
+	process_title_init(&room->title, argc, argv);
 	open_channel(room, ROOM_CHANNEL_FD);
 	wait_for_start(room);
+	process_title_set(&room->title, ipc_room_name(room->id));
 	set_up_log(room);
 
 	struct sandbox_context context = {

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "ipc/door.h"
 #include "ipc/room.h"
+#include "os/process.h"
 #include "os/sandbox.h"
 
 #include "supervisor.pb-c.h"
@@ -59,6 +60,7 @@ struct room {
 	struct arena start_arena;
 	bool started;
 	void *state; /* the room's own */
+	struct process_title title;
 	/* room->config: take a reference with room_config_get. */
 	pthread_mutex_t lock; /* guards config and peers */
 	struct room_config *config;
@@ -68,7 +70,8 @@ struct room {
 };
 
 /* The whole life of a room's process; main returns its result. `walls` names the sandbox. */
-int room_main(enum sandbox_room walls, const struct room_ops *ops, void *state);
+int room_main(int argc, char **argv, enum sandbox_room walls, const struct room_ops *ops,
+              void *state);
 /* The part after the fork of an account room: an own channel, the sandbox, then the same life. The
  * start message is the zygote's. Never returns. */
 NORETURN void room_live_forked(struct room *room, int channel_fd, const struct room_ops *ops,

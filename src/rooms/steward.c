@@ -414,12 +414,12 @@ static struct status begin(struct room *room)
 	return thread_start(&options, run_control, steward, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct room_ops ops = {
 	        .warm = warm, .begin = begin, .listen = on_listen, .reconfigured = on_reconfigured};
 	struct steward *steward = base_alloc(sizeof(*steward));
 	steward->config_dir = -1;
 	steward->control_fd = -1;
-	return room_main(SANDBOX_STEWARD, &ops, steward);
+	return room_main(argc, argv, SANDBOX_STEWARD, &ops, steward);
 }

@@ -461,11 +461,11 @@ static void on_reconfigured(struct room *room, const Door__Config *message)
 	(void)make_host_certificate(room->state);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct room_ops ops = {
 	        .warm = warm, .begin = begin, .meet = on_meet, .reconfigured = on_reconfigured};
 	struct vault_room *vault = base_alloc(sizeof(*vault));
 	vault->dir_fd = -1;
-	return room_main(SANDBOX_VAULT, &ops, vault);
+	return room_main(argc, argv, SANDBOX_VAULT, &ops, vault);
 }

@@ -5,7 +5,7 @@
  */
 #include "rooms/resting.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	return room_rest(SANDBOX_WEB, NULL);
+	return room_rest(argc, argv, SANDBOX_WEB, NULL);
 }
