@@ -76,10 +76,12 @@ static struct status receive_answer(int fd, json_t **ret_answer)
 	if (is_ok(status)) {
 		json_error_t error;
 		json_t *answer = json_loadb((const char *)line.p, line.n, 0, &error);
-		if (json_is_object(answer))
+		if (json_is_object(answer)) {
 			*ret_answer = answer;
-		else
+		} else {
+			json_decref(answer);
 			status = fail(ERR_PROTOCOL, "the server's answer makes no sense");
+		}
 	}
 	buf_done(&line);
 	return status;

@@ -30,8 +30,6 @@ bool config_field_is_below(const struct config_field *field, struct slice path)
 
 const char *config_default_text(const struct config_field *field)
 {
-	if (field->required)
-		return "must be written";
 	if (field->by_presence)
 		return "true where the section is written";
 	if (!field->fallback)
@@ -78,6 +76,15 @@ void config_range_text(const struct config_field *field, struct buf *out)
 static bool has_value(const struct config_field *field)
 {
 	return field->type != CONFIG_GROUP && field->type != CONFIG_MAP;
+}
+
+static void add_default(const struct config_field *field, const char *quote, struct buf *out)
+{
+	if (field->required)
+		buf_add_str(out, "Must be written.");
+	else
+		buf_printf(out, "Default: %s%s%s.", field->fallback ? quote : "",
+		           config_default_text(field), field->fallback ? quote : "");
 }
 
 /* "list of address", "one of: never, loopback", "number from 1 to 3". */
@@ -133,7 +140,8 @@ static void describe_one(const struct config_field *field, unsigned width, struc
 	if (has_value(field)) {
 		buf_add_str(&line, "Value: ");
 		type_and_range(field, &line);
-		buf_printf(&line, ". Default: %s.", config_default_text(field));
+		buf_add_str(&line, ". ");
+		add_default(field, "", &line);
 		if (field->example)
 			buf_printf(&line, " Example: %s: %s", config_field_key(field),
 			           field->example);
@@ -244,8 +252,8 @@ static void markdown_field(const struct config_field *field, struct buf *out)
 	struct buf type;
 	buf_init(&type, 1000);
 	type_and_range(field, &type);
-	buf_printf(out, "Value: %s. Default: %s%s%s.", buf_cstr(&type), field->fallback ? "`" : "",
-	           config_default_text(field), field->fallback ? "`" : "");
+	buf_printf(out, "Value: %s. ", buf_cstr(&type));
+	add_default(field, "`", out);
 	buf_done(&type);
 	if (field->example)
 		buf_printf(out, " Example: `%s: %s`", config_field_key(field), field->example);
@@ -302,7 +310,8 @@ static void man_field(const struct config_field *field, struct buf *out)
 	if (has_value(field)) {
 		buf_add_str(&line, "\nValue: ");
 		type_and_range(field, &line);
-		buf_printf(&line, ". Default: %s.", config_default_text(field));
+		buf_add_str(&line, ". ");
+		add_default(field, "", &line);
 		if (field->example)
 			buf_printf(&line, " Example: %s: %s", config_field_key(field),
 			           field->example);
