@@ -221,11 +221,15 @@ static void join_piece(struct joined *joined, const struct piece *piece, bool fi
 		buf_add(&joined->bytes, text);
 		return;
 	}
-	buf_add(&joined->raw, text);
 	if (first)
 		joined->has_charset = cut_charset(text, &joined->charset, &text);
-	if (first && !joined->has_charset)
+	if (first && !joined->has_charset) {
+		/* Quotes in later sections must not become those of a charset. */
+		buf_add_str(&joined->raw, "''");
+		joined->charset = slice_empty();
 		text = piece->value;
+	}
+	buf_add(&joined->raw, piece->value);
 	add_percent_decoded(&joined->bytes, text);
 }
 

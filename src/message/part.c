@@ -235,8 +235,6 @@ static struct slice boundary_of(struct message_parser *p, const struct message_p
 {
 	const struct slice *value = message_param_get(part->params, part->n_params, "boundary");
 	struct slice boundary = value ? slice_sub(*value, 0, MESSAGE_BOUNDARY_MAX) : SLICE("");
-	while (boundary.n > 0 && boundary.p[boundary.n - 1] == ' ')
-		boundary.n--;
 	if (boundary.n == 0)
 		p->defects |= MESSAGE_DEFECT_NO_BOUNDARY;
 	return boundary;

@@ -3,16 +3,16 @@
 
 #define LANE 128 /* bytes per step: sums of single bits stay below 256 */
 
-/* p[-1] is readable. */
-static void scan_lane(const uint8_t *p, struct message_scan *scan)
+/* Looks at before[1] to before[LANE]; before[0] is the byte before them. */
+static void scan_lane(const uint8_t *before, struct message_scan *scan)
 {
 	uint8_t n_lf = 0, n_crlf = 0, n_cr = 0, nul = 0;
 	for (size_t i = 0; i < LANE; i++) {
-		uint8_t lf = p[i] == '\n', cr = p[i - 1] == '\r';
+		uint8_t c = before[i + 1], lf = c == '\n', cr = before[i] == '\r';
 		n_lf = (uint8_t)(n_lf + lf);
 		n_cr = (uint8_t)(n_cr + cr);
 		n_crlf = (uint8_t)(n_crlf + (lf & cr));
-		nul |= p[i] == 0;
+		nul |= c == 0;
 	}
 	scan->n_lf += n_lf;
 	scan->n_crlf += n_crlf;
@@ -34,7 +34,7 @@ struct message_scan message_scan(struct slice s, uint8_t before)
 	scan_byte(s.p[0], before, &scan);
 	size_t i = 1;
 	for (; i + LANE <= s.n; i += LANE)
-		scan_lane(s.p + i, &scan);
+		scan_lane(s.p + i - 1, &scan);
 	for (; i < s.n; i++)
 		scan_byte(s.p[i], s.p[i - 1], &scan);
 	return scan;

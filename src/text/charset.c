@@ -280,6 +280,8 @@ struct status text_decoder_init(struct text_decoder *decoder, struct slice chars
 		return fail(ERR_UNSUPPORTED, "unknown charset");
 	decoder->kind = TEXT_DECODER_ICONV;
 	decoder->iconv = cd;
+	/* glibc's UTF-7 forgets how far it was when an error comes in the same call. */
+	decoder->reset_on_error = strcmp(iconv_name(name), "UTF-7") == 0;
 	return ok();
 }
 
@@ -375,6 +377,8 @@ static struct slice decode_iconv(struct text_decoder *decoder, struct slice s, s
 		if (error == EILSEQ || !moved) {
 			utf8_add(out, UTF8_REPLACEMENT);
 			s = slice_from(s, 1);
+			if (decoder->reset_on_error)
+				iconv(decoder->iconv, NULL, NULL, NULL, NULL);
 		}
 	}
 	return s;

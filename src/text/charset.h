@@ -24,8 +24,9 @@ enum text_decoder_kind {
 
 struct text_decoder {
 	enum text_decoder_kind kind;
-	void *iconv;      /* NULL unless kind is ICONV */
-	uint8_t held[16]; /* an unfinished sequence at the end of the last piece */
+	bool reset_on_error; /* the conversion's state is not to be trusted behind an error */
+	void *iconv;         /* NULL unless kind is ICONV */
+	uint8_t held[16];    /* an unfinished sequence at the end of the last piece */
 	size_t n_held;
 };
 
