@@ -5,6 +5,7 @@
  * rows go when the log holds more UIDs than it may; `expunged_floor` is the newest modseq that
  * went.
  */
+#include "store/expunged.h"
 #include "store/store_private.h"
 
 /* ---- packing --------------------------------------------------------------------------------- */
@@ -19,7 +20,7 @@ static size_t put_varint(uint8_t *out, uint32_t v)
 }
 
 /* Two varints of five bytes for each range at most. */
-static uint8_t *pack(const struct store_uid *uids, size_t n, size_t *ret_size)
+uint8_t *expunged_pack(const struct store_uid *uids, size_t n, size_t *ret_size)
 {
 	uint8_t *bytes = base_alloc(n * 10);
 	uint32_t end = 0;
@@ -51,7 +52,6 @@ static bool take_varint(struct slice *bytes, uint64_t *ret_v)
 	return false;
 }
 
-/* uids: room for n, which the bytes must hold exactly. */
 struct status expunged_unpack(struct slice bytes, struct store_uid *uids, size_t n)
 {
 	uint64_t end = 0;
@@ -78,7 +78,7 @@ static struct status insert_row(struct tx *tx, struct store_mailbox_id id,
 	TRY(db_stmt(tx->db,
 	            "INSERT INTO expunged (modseq, mailbox, n, uids) VALUES ($1, $2, $3, $4)",
 	            &stmt));
-	CLEANUP(base_freep) uint8_t *bytes = pack(uids, n, &size);
+	CLEANUP(base_freep) uint8_t *bytes = expunged_pack(uids, n, &size);
 	db_bind(stmt, 1, (int64_t)tx_modseq(tx));
 	db_bind(stmt, 2, id.v);
 	db_bind(stmt, 3, (int64_t)n);

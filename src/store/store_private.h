@@ -311,7 +311,6 @@ struct status reference_add(struct tx *tx, int64_t message);
 struct status expunged_add(struct tx *tx, struct store_mailbox_id id, const struct store_uid *uids,
                            size_t n);
 struct status expunged_forget_mailbox(struct tx *tx, struct store_mailbox_id id);
-struct status expunged_unpack(struct slice bytes, struct store_uid *uids, size_t n);
 /* Every message of `from` into `to`, with new UIDs. */
 struct status tx_move_all(struct tx *tx, struct store_mailbox_id from, struct store_mailbox_id to);
 

@@ -4,6 +4,7 @@
  * Who shows which message is counted in an array of (message, entries) pairs, sorted by message:
  * twelve bytes an entry.
  */
+#include "store/expunged.h"
 #include "store/store_private.h"
 
 #include <stdarg.h>
