@@ -297,6 +297,7 @@ int main(void)
 	        cmocka_unit_test(distances_are_known),
 	        cmocka_unit_test(fields_are_described),
 	        cmocka_unit_test(the_page_in_docs_is_up_to_date),
+	        cmocka_unit_test(the_examples_are_a_valid_configuration),
 	        cmocka_unit_test(manual_pages_have_every_field),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
