@@ -16,14 +16,14 @@ class Traffic:
     """Deliveries to user1 in a thread, with what was acknowledged."""
 
     def __init__(self, server, user=b"user1@localhost"):
-        self.server, self.user = server, user
+        self.server, self.user, self.name = server, user, time.monotonic_ns()
         self.acknowledged, self.failed, self.running = [], 0, True
         self.thread = threading.Thread(target=self.run)
 
     def run(self):
         n = 0
         while self.running:
-            subject = f"traffic-{id(self)}-{n}"
+            subject = f"traffic-{self.name}-{n}"
             n += 1
             try:
                 with wire.Smtp(self.server.smtp, seconds=10) as client:
