@@ -112,6 +112,11 @@ static enum outcome open_existing_in_own_dir(const struct scene *s)
 	return opens_at(s->own_dir, "existing", O_RDONLY);
 }
 
+static enum outcome open_path_in_disguise(const struct scene *s)
+{
+	return opens_at(s->own_dir, "existing", O_PATH | O_TMPFILE | O_RDWR);
+}
+
 static enum outcome read_list(const struct scene *s)
 {
 	return s->list_dir < 0 ? OUTCOME_REFUSED : opens_at(s->list_dir, "readme", O_RDONLY);
@@ -564,6 +569,8 @@ const struct attempt sandbox_attempts[] = {
         {"leave through /proc/self/fd", reopen_through_proc_fd, .unsaid = SUPER},
         {"open an existing file of its directory", open_existing_in_own_dir,
          .may = KEEPERS | SUPER},
+        {"open a path as a temporary file", open_path_in_disguise,
+         .unsaid = OS_SANITIZED ? ROOMS_ALL : ROOMS_ALL & ~ROOM(GATE), .trapped = true},
         {"read a listed file", read_list, .may = CALLERS | ROOM(STEWARD)},
         {"write a listed file", write_list},
         {"create among listed files", create_in_list},

@@ -167,12 +167,19 @@ static void add_process_rules(struct rules *r)
 		           THREAD_FLAGS);
 }
 
+/* All but new files: neither O_TMPFILE nor O_CREAT and O_EXCL together. */
+static void refuse_existing(struct rules *r)
+{
+	const uint32_t no = SCMP_ACT_ERRNO(EACCES);
+	add_masked(r, no, "openat", 2, TMPFILE_BIT | O_CREAT, 0);
+	add_masked(r, no, "openat", 2, TMPFILE_BIT | O_EXCL, 0);
+}
+
 /* Opening is refused, not deadly: libc tries files it can do without. */
 static void add_open_rules(struct rules *r)
 {
 	static const uint64_t writing[] = {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, TMPFILE_BIT};
 	static const uint64_t creating = O_CREAT | O_EXCL;
-	const uint32_t no = SCMP_ACT_ERRNO(EACCES);
 	if (!has(r, GROUP_EXEC)) {
 		refuse(r, "open", EACCES);
 		refuse(r, "creat", EACCES);
@@ -185,11 +192,11 @@ static void add_open_rules(struct rules *r)
 		           O_ACCMODE | O_CREAT | O_TRUNC | TMPFILE_BIT, 0);
 		refuse_bits(r, "openat", 2, writing, N_ELEMENTS(writing), EACCES);
 	} else if (has(r, GROUP_SPOOL)) {
-		/* What exists already cannot be opened by either form. */
-		add_masked(r, SCMP_ACT_ALLOW, "openat", 2, TMPFILE_BIT, TMPFILE_BIT);
-		add_masked(r, SCMP_ACT_ALLOW, "openat", 2, creating, creating);
-		add_masked(r, no, "openat", 2, TMPFILE_BIT | O_CREAT, 0);
-		add_masked(r, no, "openat", 2, TMPFILE_BIT | O_EXCL, 0);
+		/* What exists already cannot be opened by either form (with O_PATH, which makes the
+		 * kernel forget the other flags, it could). */
+		add_masked(r, SCMP_ACT_ALLOW, "openat", 2, TMPFILE_BIT | O_PATH, TMPFILE_BIT);
+		add_masked(r, SCMP_ACT_ALLOW, "openat", 2, creating | O_PATH, creating);
+		refuse_existing(r);
 	} else {
 		refuse(r, "openat", EACCES);
 	}
@@ -313,6 +320,8 @@ static void add_denied(struct rules *r)
 	if (!has(r, GROUP_FORK)) /* the sanitizers' own helper shares memory */
 		add_masked(r, SCMP_ACT_TRAP, "clone", 0, CLONE_VM, 0);
 	refuse(r, "clone3", ENOSYS);
+	if (has(r, GROUP_SPOOL) && !has(r, GROUP_READ))
+		refuse_existing(r);
 }
 
 /* Through a memfd: libseccomp 2.5 exports to descriptors only. */

@@ -38,7 +38,7 @@
 
 static void use_memory(void *context)
 {
-	for (size_t i = 1; i < 200; i++) { /* arenas of their own, growing and shrinking */
+	for (size_t i = 1; i < 40; i++) { /* arenas of their own, growing and shrinking */
 		void *small = base_alloc(i * 100);
 		void *large = base_alloc(i * 4000);
 		large = base_realloc(large, i * 9000);
@@ -50,7 +50,7 @@ static void use_memory(void *context)
 
 static int start_threads(const struct scene *s)
 {
-	pthread_t threads[16];
+	pthread_t threads[6];
 	CLEANUP(fd_close) int fd = -1;
 	(void)s;
 	STEP_OK(eventfd_new(&fd));

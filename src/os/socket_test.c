@@ -253,7 +253,7 @@ static void a_taken_port_is_told_by_name(void **state)
 	char expected[OS_FAULT_MAX];
 	char text[OS_ADDRESS_TEXT_MAX];
 	int fd = -1;
-	CLEANUP(fd_close) int listener = listen_on("127.0.0.1", 0, false, &at);
+	CLEANUP(fd_close) UNUSED int listener = listen_on("127.0.0.1", 0, false, &at);
 	assert_err(socket_listen(&at, NULL, &fd, &fault), ERR_EXISTS);
 	os_address_print_port(&at, text);
 	snprintf(expected, sizeof(expected), "cannot listen on %s: Address already in use", text);
@@ -273,8 +273,8 @@ static void a_port_is_shared_on_request(void **state)
 {
 	(void)state;
 	struct os_address at, again;
-	CLEANUP(fd_close) int first = listen_on("127.0.0.1", 0, true, &at);
-	CLEANUP(fd_close) int second = listen_on("127.0.0.1", at.port, true, &again);
+	CLEANUP(fd_close) UNUSED int first = listen_on("127.0.0.1", 0, true, &at);
+	CLEANUP(fd_close) UNUSED int second = listen_on("127.0.0.1", at.port, true, &again);
 	assert_true(os_address_eq(&at, &again));
 }
 
