@@ -171,13 +171,18 @@ static struct piece *find_piece(struct pieces *pieces, struct slice name, uint32
 	return NULL;
 }
 
+static bool is_escape(struct slice s)
+{
+	return s.n >= 3 && s.p[0] == '%' && ascii_hex_value(s.p[1]) >= 0 &&
+	       ascii_hex_value(s.p[2]) >= 0;
+}
+
 static void add_percent_decoded(struct buf *out, struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		int high = s.p[i] == '%' && i + 2 < s.n ? ascii_hex_value(s.p[i + 1]) : -1;
-		int low = high >= 0 ? ascii_hex_value(s.p[i + 2]) : -1;
-		if (low >= 0) {
-			buf_add_byte(out, (uint8_t)(high << 4 | low));
+		if (is_escape(slice_from(s, i))) {
+			int byte = ascii_hex_value(s.p[i + 1]) << 4 | ascii_hex_value(s.p[i + 2]);
+			buf_add_byte(out, (uint8_t)byte);
 			i += 2;
 		} else {
 			buf_add_byte(out, s.p[i]);
@@ -194,6 +199,16 @@ static void add_percent_encoded(struct buf *out, struct slice s, bool encode)
 			buf_printf(out, "%%%02X", c);
 		else
 			buf_add_byte(out, c);
+	}
+}
+
+/* A "%" that begins no escape becomes one, lest it does together with the next section. */
+static void add_mended(struct buf *out, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		buf_add_byte(out, s.p[i]);
+		if (s.p[i] == '%' && !is_escape(slice_from(s, i)))
+			buf_add_str(out, "25");
 	}
 }
 
@@ -229,7 +244,7 @@ static void join_piece(struct joined *joined, const struct piece *piece, bool fi
 		joined->charset = slice_empty();
 		text = piece->value;
 	}
-	buf_add(&joined->raw, piece->value);
+	add_mended(&joined->raw, piece->value);
 	add_percent_decoded(&joined->bytes, text);
 }
 

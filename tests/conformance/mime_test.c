@@ -31,6 +31,8 @@ static const struct {
         {"multi-2gifs-base64", BASE64_MESSAGE},
         {"malformedHeaderStartsBody-nocrlfcrlf", HEADER_GOES_ON},
         {"malformedHeaderStartsBody-noheader", HEADER_GOES_ON},
+        {"frag", CUT_BASE64},
+        {"multi-frag", CUT_BASE64},
         {"very-very-long-boundary", "boundaries are compared up to MESSAGE_BOUNDARY_MAX"},
         {"x-gzip64", "an unknown transfer encoding is not decoded (RFC 2045 section 6.4)"},
 };
