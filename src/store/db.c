@@ -17,6 +17,8 @@
 /* In KiB, as PRAGMA cache_size takes them, while in use; store_idle closes connections. */
 #define WRITER_CACHE_KIB 1024
 #define READER_CACHE_KIB 256
+/* Connections of this process get in each other's way for moments while one opens or closes. */
+#define BUSY_TIMEOUT_MS 10000
 
 struct db_stmt {
 	sqlite3_stmt *raw;
@@ -133,6 +135,7 @@ static struct status set_up_writer(struct db *db)
 static struct status set_up(struct db *db, enum db_mode mode)
 {
 	(void)sqlite3_extended_result_codes(db->raw, 1);
+	(void)sqlite3_busy_timeout(db->raw, BUSY_TIMEOUT_MS);
 	(void)sqlite3_db_config(db->raw, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(db->raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	TRY(db_exec(db, "PRAGMA temp_store=MEMORY"));
