@@ -28,7 +28,7 @@ static json_t *show_password(const struct cli *cli, const char *account,
 
 /* made: to be shown, NULL when the user knows it. */
 static void password_done(const struct cli *cli, const char *name, const struct secret *made,
-			  bool is_live)
+                          bool is_live)
 {
 	json_t *shown = made ? show_password(cli, name, made) : NULL;
 	if (cli->json) {
@@ -80,17 +80,36 @@ static size_t given_fields(struct cli *cli, struct config_edit_field *fields)
 	return n;
 }
 
+#define KNOWN_STEP_MS 50
+#define KNOWN_MAX_MS  5000
+
+/* The rooms take a new configuration over one after the other; until the account is known to all,
+ * its password is refused. */
+static struct status set_when_known(struct cli_change *change, const char *name,
+                                    const struct secret *password, const char **ret_why)
+{
+	const struct timespec step = {.tv_nsec = KNOWN_STEP_MS * 1000000L};
+	const struct config *config = config_edit_config(change->edit);
+	enum cli_password_way way;
+	struct status status =
+	        cli_password_set(config, name, password, &change->arena, &way, ret_why);
+	for (int waited = 0; change->is_live && status.code == ERR_INVALID && waited < KNOWN_MAX_MS;
+	     waited += KNOWN_STEP_MS) {
+		(void)nanosleep(&step, NULL);
+		status = cli_password_set(config, name, password, &change->arena, &way, ret_why);
+	}
+	return status;
+}
+
 /* The account is in the files and known to a running server: now its password. */
 static int finish_add(struct cli_change *change, const char *done, const struct secret *password,
                       bool is_made)
 {
 	struct cli *cli = change->cli;
 	const char *why = "", *name = cli->args[0];
-	enum cli_password_way way;
 	if (!password)
 		return cli_change_done(change, done, NULL);
-	const struct config *config = config_edit_config(change->edit);
-	if (!is_ok(cli_password_set(config, name, password, &change->arena, &way, &why)))
+	if (!is_ok(set_when_known(change, name, password, &why)))
 		return cli_fail(cli, NULL,
 		                "added account `%s`, but cannot set its password: %s; try "
 		                "`mailkeep account password %s`",

@@ -44,16 +44,17 @@ static bool read_line(struct secret *line)
 static bool read_hidden(const char *prompt, struct secret *line)
 {
 	struct termios before, hidden;
-	fputs(prompt, stderr);
 	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
 	if (is_terminal) {
 		hidden = before;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	}
+	/* Only now: what is typed after the prompt is neither shown nor thrown away. */
+	fputs(prompt, stderr);
 	bool got = read_line(line);
 	if (is_terminal)
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 	fputc('\n', stderr);
 	return got;
 }
