@@ -1,5 +1,5 @@
-/* Speed of the message parser: `message_bench` prints one line a case, in CPU time. Not a test: figures are for
- * people and go into commit messages.
+/* Speed of the message parser: `message_bench` prints one line a case, in CPU time. Not a test:
+ * figures are for people and go into commit messages.
  *
  * Cases: a typical mail of 2 KB (microseconds each), and large bodies (megabytes a second): base64
  * and text, alone and inside of a multipart, short lines as the worst case; decoding of base64,
