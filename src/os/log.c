@@ -279,10 +279,10 @@ static void send_line(struct line *line)
 
 void log_setup(const struct log_options *options)
 {
-	size_t n = strnlen(options->room ? options->room : "", ROOM_MAX - 1);
-	if (n > 0) {
-		memcpy(sink.room, options->room, n);
-		sink.room[n] = '\0';
+	struct slice room = slice_sub(slice_str(options->room), 0, ROOM_MAX - 1);
+	if (room.n > 0) {
+		memcpy(sink.room, room.p, room.n);
+		sink.room[room.n] = '\0';
 	}
 	sink.fd = options->fd > 0 ? options->fd : STDERR_FILENO;
 	sink.format = options->format;
