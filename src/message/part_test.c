@@ -298,6 +298,26 @@ static void a_small_arena_is_a_limit(void **state)
 	}
 }
 
+static void a_large_message_takes_no_more_memory(void **state)
+{
+	(void)state;
+	CLEANUP(arena_done) struct arena arena = {.budget = 32 * 1024};
+	CLEANUP(base_freep) uint8_t *piece = base_alloc(65536);
+	struct message_parser *parser = message_parser_new(&arena);
+	struct message_part *root;
+	unsigned defects;
+	message_parser_feed(parser, SLICE(MIXED("b") "--b\r\n\r\n"));
+	/* Lines that nearly are boundaries are held: no more than one at a time. */
+	for (size_t i = 0; i < 65536; i++)
+		piece[i] = (uint8_t) "--c of a line\r\n"[i % 15];
+	for (size_t i = 0; i < 1024; i++)
+		message_parser_feed(parser, slice_of(piece, 65536));
+	message_parser_feed(parser, SLICE("\r\n--b--\r\n"));
+	assert_true(is_ok(message_parser_finish(parser, &root, &defects)));
+	assert_int_equal(root->n_children, 1);
+	assert_int_equal(root->first_child->body_size, 1024 * 65536);
+}
+
 static void numbers_find_parts(void **state)
 {
 	(void)state;
