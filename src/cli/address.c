@@ -2,6 +2,23 @@
 #include "cli/change.h"
 #include "config/name.h"
 
+/* "added x@example.org and 2 more to account ada" */
+static const char *done_text(struct cli_change *change, bool add)
+{
+	const struct cli *cli = change->cli;
+	size_t first = add ? 1 : 0, n_more = cli->n_args - first - 1;
+	struct buf text;
+	buf_init(&text, 10000);
+	buf_printf(&text, "%s `%.600s`", add ? "added" : "removed", cli->args[first]);
+	if (n_more > 0)
+		buf_printf(&text, " and %zu more", n_more);
+	if (add)
+		buf_printf(&text, " to account `%s`", cli->args[0]);
+	const char *copy = arena_cstr(&change->arena, buf_slice(&text));
+	buf_done(&text);
+	return copy ? copy : "done";
+}
+
 static int change_addresses(struct cli *cli, bool add)
 {
 	struct cli_change change;
@@ -24,7 +41,7 @@ static int change_addresses(struct cli *cli, bool add)
 	if (result == 0)
 		result = cli_change_commit(&change, what);
 	if (result == 0)
-		result = cli_change_done(&change, add ? "added" : "removed", NULL);
+		result = cli_change_done(&change, done_text(&change, add), NULL);
 	cli_change_end(&change);
 	return result;
 }

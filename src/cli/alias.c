@@ -77,7 +77,7 @@ static void list_json(const struct config *config)
 
 static void list_text(const struct cli *cli, const struct config *config)
 {
-	struct cli_table table;
+	struct cli_table table = {0};
 	struct buf text;
 	cli_table_init(&table, 2);
 	buf_init(&text, SIZE_MAX);

@@ -235,7 +235,7 @@ static void tables_are_aligned_by_what_is_shown(void **state)
 	(void)state;
 	static const char *const cells[] = {"a", "b",       "\xe6\x97\xa5\xe6\x9c\xac",
 	                                    "x", "longest", ""};
-	struct cli_table table;
+	struct cli_table table = {0};
 	struct buf out;
 	cli_table_init(&table, 2);
 	buf_init(&out, 10000);

@@ -100,7 +100,7 @@ static void list_json(const struct config *config)
 static void list_text(const struct cli *cli, const struct config *config)
 {
 	static const char *const heads[] = {"DOMAIN", "ENABLED", "TAGS", "CATCHALL"};
-	struct cli_table table;
+	struct cli_table table = {0};
 	struct buf text;
 	cli_table_init(&table, N_ELEMENTS(heads));
 	buf_init(&text, SIZE_MAX);

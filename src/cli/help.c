@@ -89,7 +89,7 @@ static bool is_below(const char *path, const char *const *words, size_t n_words)
 
 void cli_print_list(const char *const *words, size_t n_words, unsigned width, struct buf *out)
 {
-	struct cli_table table;
+	struct cli_table table = {0};
 	const char *group = "";
 	buf_add_str(out, n_words == 0
 	                         ? "mailkeep: a mail server for your own domains\n\nCommands:\n"
