@@ -237,7 +237,8 @@ static void on_reconfigured(struct room *room, const Door__Config *message)
 		*link = listener->next;
 		stop_listener(listener);
 	}
-	(void)gate_tls_load(gate);
+	if (gate->library)
+		(void)gate_tls_load(gate);
 }
 
 /* ---- life ---- */
@@ -248,8 +249,9 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	char path[4096];
 	struct os_fault fault = {0};
 	gate->room = room;
-	gate->library = tls_library_new();
-	if (!gate->library)
+	/* The web gate has nothing to listen on in this release: no TLS, no memory for it. */
+	gate->library = room->id == IPC_ROOM_GATE_WEB ? NULL : tls_library_new();
+	if (!gate->library && room->id != IPC_ROOM_GATE_WEB)
 		return fail(ERR_TLS, "OpenSSL cannot be set up");
 	snprintf(path, sizeof(path), "%s/spool", room->start->data_directory);
 	return file_open_dir(AT_FDCWD, path, &walls->own_dir, &fault);
@@ -306,7 +308,8 @@ static struct status begin(struct room *room)
 	gate->login_limiter = make_login_limiter(room);
 	if (room->id == IPC_ROOM_GATE_LOGIN)
 		TRY(start_relay(gate));
-	(void)gate_tls_load(gate); /* logged; without TLS there is no STARTTLS */
+	if (gate->library)
+		(void)gate_tls_load(gate); /* logged; without TLS there is no STARTTLS */
 	gate->begun = true;
 	for (struct gate_listener *l = gate->listeners; l; l = l->next)
 		start_listener(l);

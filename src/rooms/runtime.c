@@ -7,6 +7,7 @@
 #include "os/process.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/random.h>
 
 #define START_ARENA_MAX   ((size_t)1024 * 1024)
@@ -233,6 +234,8 @@ NORETURN static void live(struct room *room, enum sandbox_room walls,
 		if (!is_ok(status))
 			room_give_up(status, "begin");
 	}
+	malloc_trim(0); /* warming up and the making of the walls took memory that is not needed
+	                   again */
 	tell_ready(room, &report);
 	(void)ipc_channel_serve(room->supervisor);
 	_exit(0); /* the supervisor is gone, and the house with it */
