@@ -373,6 +373,7 @@ int main(void)
 	        cmocka_unit_test(depth_stops_at_its_limit),
 	        cmocka_unit_test(fields_and_headers_stop_at_their_limits),
 	        cmocka_unit_test(a_small_arena_is_a_limit),
+	        cmocka_unit_test(a_large_message_takes_no_more_memory),
 	        cmocka_unit_test(numbers_find_parts),
 	};
 	return cmocka_run_group_tests_name("message_part", tests, NULL, NULL);
