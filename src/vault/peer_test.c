@@ -4,13 +4,16 @@
 #include "sasl/testing.h"
 
 #include "base/encode.h"
+#include "os/file.h"
 #include "tls/testing.h"
+#include "vault/vault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <arpa/inet.h>
 #include <cmocka.h> /* its macro fail() hides ours unless that is in parentheses */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <spawn.h>
@@ -26,6 +29,9 @@ struct fixture {
 	struct tls_test_keys keys;
 	struct tls_context *context;
 	struct arena arena;
+	char path[64]; /* the vault's directory */
+	int dir_fd;
+	struct vault *vault;
 	int listener;
 	uint16_t port;
 	bool installed;
@@ -70,6 +76,13 @@ static int set_up(void **state)
 	const struct tls_context_options options = {
 	        .sites = &site, .n_sites = 1, .signer = &f->keys.signer, .clock = &tls_test_clock};
 	assert_true(is_ok(tls_context_new(f->library, &options, &f->context, &f->arena)));
+	snprintf(f->path, sizeof(f->path), "/tmp/vault_peer.XXXXXX");
+	assert_non_null(mkdtemp(f->path));
+	assert_true(is_ok(file_open_dir(AT_FDCWD, f->path, &f->dir_fd, NULL)));
+	const struct vault_options vault = {
+	        .dir_fd = f->dir_fd, .clock = &tls_test_clock, .argon2_kib = 64, .cram_md5 = true};
+	assert_true(is_ok(vault_open(&vault, &f->vault, NULL)));
+	assert_true(is_ok(vault_password_set(f->vault, SLICE("user"), SLICE("pencil"), NULL)));
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
@@ -85,6 +98,16 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 	close(f->listener);
+	vault_password_remove(f->vault, SLICE("user"), NULL);
+	vault_close(f->vault);
+	static const char *const left[] = {"seed", "nobody"};
+	static const char *const folders[] = {"passwords", "keys", "secrets"};
+	for (size_t i = 0; i < N_ELEMENTS(left); i++)
+		unlinkat(f->dir_fd, left[i], 0);
+	for (size_t i = 0; i < N_ELEMENTS(folders); i++)
+		unlinkat(f->dir_fd, folders[i], AT_REMOVEDIR);
+	close(f->dir_fd);
+	assert_int_equal(rmdir(f->path), 0);
 	tls_context_unref(f->context);
 	tls_test_keys_done(&f->keys);
 	tls_library_free(f->library);
@@ -154,14 +177,47 @@ static struct status authenticate(struct tls_stream *t, struct sasl_server *serv
 	return status;
 }
 
-static struct status begin_authenticate(struct tls_stream *t, struct slice name)
+/* The vault as the exchange sees it: the account's name is the user's. */
+
+static struct status verify_plain(void *vault, struct slice user, struct slice password)
 {
-	struct sasl_test_backend backend;
+	return vault_verify_plain(vault, user, password);
+}
+
+static struct status scram_parameters(void *vault, struct slice user, enum sasl_hash hash,
+                                      uint8_t salt[SASL_SALT_MAX], size_t *ret_n_salt,
+                                      uint32_t *ret_iterations)
+{
+	return vault_scram_parameters(vault, user, user, hash, salt, ret_n_salt, ret_iterations);
+}
+
+static struct status scram_verify(void *vault, struct slice user, enum sasl_hash hash,
+                                  struct slice auth_message, struct slice proof,
+                                  uint8_t server_signature[SASL_HASH_MAX])
+{
+	return vault_scram_verify(vault, user, hash, auth_message, proof, server_signature);
+}
+
+static struct status cram_md5_verify(void *vault, struct slice user, struct slice challenge,
+                                     const uint8_t digest[16])
+{
+	return vault_cram_md5_verify(vault, user, challenge, digest);
+}
+
+static struct status begin_authenticate(struct vault *vault, struct tls_stream *t,
+                                        struct slice name)
+{
 	struct sasl_server server;
 	struct sasl_binding bindings[SASL_BINDINGS_MAX];
-	sasl_test_backend_init(&backend);
+	const struct sasl_backend backend = {
+	        .verify_plain = verify_plain,
+	        .scram_parameters = scram_parameters,
+	        .scram_verify = scram_verify,
+	        .cram_md5_verify = cram_md5_verify,
+	        .context = vault,
+	};
 	struct sasl_server_options options = {
-	        .backend = &backend.backend, .bindings = bindings, .host_name = "localhost"};
+	        .backend = &backend, .bindings = bindings, .host_name = "localhost"};
 	options.n_bindings = find_bindings(t, bindings);
 	if (!sasl_mechanism_of(name, &options.mechanism))
 		return (fail)(ERR_UNSUPPORTED, "unknown mechanism");
@@ -171,7 +227,7 @@ static struct status begin_authenticate(struct tls_stream *t, struct slice name)
 	return status;
 }
 
-static struct status serve(struct tls_stream *t, const char *mechanism)
+static struct status serve(struct vault *vault, struct tls_stream *t, const char *mechanism)
 {
 	struct stream *s = &t->stream;
 	struct status authenticated = (fail)(ERR_AUTH, "client did not try");
@@ -193,7 +249,7 @@ static struct status serve(struct tls_stream *t, const char *mechanism)
 			TRY(stream_printf(s, "%s OK\r\n", tag_text));
 			TRY(stream_start_tls(s));
 		} else if (slice_ieq_str(command, "AUTHENTICATE")) {
-			authenticated = begin_authenticate(t, argument);
+			authenticated = begin_authenticate(vault, t, argument);
 			TRY(stream_printf(s, "%s %s\r\n", tag_text,
 			                  is_ok(authenticated) ? "OK" : "NO"));
 			TRY(stream_flush(s));
@@ -238,7 +294,7 @@ static struct status log_in(struct fixture *f, const struct login *login)
 	assert_true(fd >= 0);
 	tls_stream_init(&t, fd, f->context);
 	t.stream.timeout_ms = 10000;
-	struct status status = serve(&t, login->mechanism);
+	struct status status = serve(f->vault, &t, login->mechanism);
 	stream_shutdown(&t.stream);
 	tls_stream_done(&t);
 	assert_int_equal(waitpid(pid, &exit_status, 0), pid);
