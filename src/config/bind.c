@@ -241,6 +241,10 @@ static void list_fields(const struct binder *b, int parent, struct buf *out)
 static void unknown_field(struct binder *b, int parent, const struct yaml_node *entry)
 {
 	struct slice key = entry->key->value;
+	if (config_problems_full(b->problems)) {
+		ERROR_AT(b, entry->key, "a field that is none");
+		return;
+	}
 	const char *quoted = config_quote(b->problems, key);
 	if (is_secret(key)) {
 		ERROR_AT(b, entry->key,

@@ -605,6 +605,52 @@ static void deep_aliases_have_bounded_cost(void **state)
 	buf_done(&text);
 }
 
+static bool says(const struct loaded *l, const char *what)
+{
+	for (size_t i = 0; i < l->problems.n; i++)
+		if (strstr(l->problems.v[i].what, what))
+			return true;
+	return false;
+}
+
+/* n accounts with an address each, and an alias "first" of the first ten thousand. */
+static void many_accounts(struct buf *text, unsigned n)
+{
+	buf_add_str(text, "domains: {e.org: }\naccounts:\n  me:\n");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(text, "  u%u: {addresses: [u%u@e.org]}\n", i, i);
+	buf_add_str(text, "aliases:\n  first@e.org:\n    members:\n");
+	for (unsigned i = 0; i < CONFIG_LIST_MAX; i++)
+		buf_printf(text, "    - u%u@e.org\n", i);
+}
+
+static void lists_and_aliases_have_a_largest_size(void **state)
+{
+	(void)state;
+	struct buf text;
+	struct loaded l;
+	buf_init(&text, CONFIG_FILE_MAX);
+	many_accounts(&text, CONFIG_LIST_MAX + 1);
+	load(&l, SERVER, buf_cstr(&text));
+	assert_true(is_ok(l.status));
+	assert_int_equal(l.config->aliases.v[0].n_targets, CONFIG_MEMBERS_MAX);
+	unload(&l);
+	/* One account more, by way of a second alias. */
+	buf_printf(&text, "  all@e.org: {members: [first@e.org, u%u@e.org]}\n", CONFIG_LIST_MAX);
+	load(&l, SERVER, buf_cstr(&text));
+	assert_int_equal(l.status.code, ERR_INVALID);
+	assert_true(says(&l, "`all@e.org` stands for more than 10000 accounts"));
+	unload(&l);
+	buf_reset(&text);
+	many_accounts(&text, CONFIG_LIST_MAX + 1);
+	buf_printf(&text, "    - u%u@e.org\n", CONFIG_LIST_MAX);
+	load(&l, SERVER, buf_cstr(&text));
+	assert_int_equal(l.status.code, ERR_INVALID);
+	assert_true(says(&l, "`members` has 10001 entries, more than 10000"));
+	unload(&l);
+	buf_done(&text);
+}
+
 /* --- frozen --- */
 
 static void frozen_is_what_was_loaded(void **state)
@@ -665,6 +711,7 @@ int main(void)
 	        cmocka_unit_test(an_alias_is_resolved_to_enabled_accounts_once),
 	        cmocka_unit_test(logins_are_names_or_own_addresses),
 	        cmocka_unit_test(deep_aliases_have_bounded_cost),
+	        cmocka_unit_test(lists_and_aliases_have_a_largest_size),
 	        cmocka_unit_test(frozen_is_what_was_loaded),
 	        cmocka_unit_test(a_memfd_that_is_not_frozen_is_refused),
 	};

@@ -113,13 +113,14 @@ static struct status parse_file(const struct config_sources *sources, enum confi
 {
 	struct arena scratch;
 	struct yaml_node *root;
+	size_t n_errors = problems->n_errors;
 	arena_init(&scratch, CONFIG_ARENA_MAX);
 	struct status status =
 	        yaml_read(sources->text[file], config_file_names[file], &scratch, problems, &root);
 	*ret_readable = is_ok(status);
 	if (is_ok(status))
 		status = config_bind(file, root, sources->directory, arena, problems, config);
-	else if (status.code == ERR_SYNTAX || status.code == ERR_LIMIT)
+	else if (problems->n_errors > n_errors)
 		status = ok(); /* reported; the other file is checked all the same */
 	arena_done(&scratch);
 	return status;

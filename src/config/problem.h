@@ -48,6 +48,12 @@ PRINTF(4, 5)
 void config_problem_add(struct config_problems *problems, enum config_severity severity,
                         struct config_place place, const char *what_and_mend, ...);
 
+/* Further ones are only counted: no use in finding good words for them. */
+static inline bool config_problems_full(const struct config_problems *problems)
+{
+	return problems->n >= CONFIG_PROBLEMS_MAX;
+}
+
 /* In order of file, line and column; equal places keep their order. */
 void config_problems_sort(struct config_problems *problems);
 
