@@ -1,6 +1,7 @@
 """The same messages in two IMAP servers: every RFC822.SIZE, ENVELOPE, BODYSTRUCTURE and BODY[part] compared.
 
     python3 tests/e2e/differential.py [--first N] [--show ITEM]   prints the differences with both values
+    python3 tests/e2e/differential.py --write                      writes the list anew, with "?" for the unexplained
 
 A difference is (item, message): item is SIZE, an ENVELOPE field, a BODYSTRUCTURE field of a part, or a
 BODY section. tests/e2e/dovecot_differences.txt lists those that are explained, each with a reason class
@@ -161,8 +162,51 @@ def _norm(field, value):
 
 
 def _norm_params(pairs):
-    return sorted([pairs[i].lower() if isinstance(pairs[i], bytes) else pairs[i], pairs[i + 1]]
-                  for i in range(0, len(pairs) - 1, 2))
+    """Sorted [name, value]; names have no case, nor has a charset's value (RFC 2046 section 4.1.2)."""
+    found = []
+    for name, value in zip(pairs[::2], pairs[1::2]):
+        name = name.lower() if isinstance(name, bytes) else name
+        found.append([name, value.lower() if name == b"charset" and isinstance(value, bytes) else value])
+    return sorted(found)
+
+
+# Reasons of differences: what must hold between the two values. docs/deviations.md explains each.
+
+
+def _blanks(value):
+    """With runs of blanks as one and none at the ends."""
+    if isinstance(value, list):
+        return [_blanks(item) for item in value]
+    return re.sub(rb"[ \t]+", b" ", value).strip() if isinstance(value, bytes) else value
+
+
+def _holds(value, wanted):
+    return value in wanted or isinstance(value, list) and any(_holds(item, wanted) for item in value)
+
+
+def _is_address_field(item):
+    return re.search(r"(from|sender|reply-to|to|cc|bcc)$", item) is not None
+
+
+REASONS = {
+    "unfolding": lambda item, ours, theirs: item.endswith("subject") and _blanks(ours) == _blanks(theirs),
+    "quoted-blanks": lambda item, ours, theirs: _is_address_field(item) and _blanks(ours) == _blanks(theirs),
+    "end-blanks": lambda item, ours, theirs: item.endswith("in-reply-to") and ours == theirs.strip(),
+    "part-end": lambda item, ours, theirs: item.startswith("BODY[") and bool(ours) and ours + b"\r\n" == theirs,
+    "encoding-alone": lambda item, ours, theirs: item.endswith("encoding") and (ours, theirs) == (b"8bit", b"7bit"),
+    "no-parts": lambda item, ours, theirs: item.startswith("BODY[") and ours is None and theirs == b"",
+    "broken-type": lambda item, ours, theirs: item.startswith("BODYSTRUCTURE") and theirs in (b"", None, [])
+    and re.search(r"(type|lines|params|size|md5|disposition|language|location)$", item) is not None,
+    "broken-address": lambda item, ours, theirs: _is_address_field(item)
+    and _holds([ours, theirs], (b"SYNTAX_ERROR", b"MISSING_MAILBOX", b"MISSING_DOMAIN")),
+    "broken-list": lambda item, ours, theirs: _is_address_field(item) and len(ours or []) > len(theirs or []),
+    "address-as-name": lambda item, ours, theirs: _is_address_field(item) and any(
+        mine[0] and b"@" in mine[0] and other == [None, *mine[1:]] for mine, other in zip(ours or [], theirs or [])),
+}
+
+
+def reason_of(item, values):
+    return next((reason for reason, holds in REASONS.items() if holds(item, *values)), "?")
 
 
 def compare_structures(ours, theirs):
@@ -228,6 +272,20 @@ def allowed():
     return found
 
 
+def unexplained(differences):
+    """{key: values} of what is not on the list, or stands there under a reason that does not hold."""
+    explained = allowed()
+    return {(item, name): values for (item, name), values in sorted(differences.items())
+            if not REASONS.get(explained.get((item, name)), lambda *_: False)(item, *values)}
+
+
+def write(differences):
+    head = ("# Where mailkeep and Debian's Dovecot differ on real mail: reason, item, message. The reasons are\n"
+            "# checked (differential.py) and explained (docs/deviations.md).\n")
+    ALLOWED.write_text(head + "".join(f"{reason_of(item, values)}\t{item}\t{name}\n"
+                                      for (item, name), values in sorted(differences.items(), key=lambda d: d[0][::-1])))
+
+
 def compare(server, user, corpus):
     """Loads a second server, Debian's Dovecot, and compares. The server under test is loaded already."""
     with harness.peers.Dovecot(harness.own_ip()) as dovecot:
@@ -243,15 +301,18 @@ def main():
     with harness.make_server(accounts=1) as server:
         append_all(server.imap, "user1@localhost", corpus)
         comparison = compare(server, "user1@localhost", corpus)
-    explained = allowed()
-    kinds = collections.Counter(re.sub(r"\d+(\.\d+)*", "N", item) for item, _ in comparison.differences)
+    if "--write" in sys.argv:
+        write(comparison.differences)
+    left = unexplained(comparison.differences)
     print(f"{comparison.messages} messages, {comparison.sections} sections: {len(comparison.differences)} differences, "
-          f"{sum(key in explained for key in comparison.differences)} explained")
-    for kind, count in kinds.most_common():
-        print(f"{count:6} {kind}")
-    for (item, name), (mine, other) in sorted(comparison.differences.items()):
-        if show and show in item and (item, name) not in explained:
-            print(f"?\t{item}\t{name}\n    ours   {str(mine)[:300]}\n    theirs {str(other)[:300]}")
+          f"{len(left)} unexplained")
+    kinds = collections.Counter((reason_of(item, values), re.sub(r"\d+(\.\d+)*", "N", item))
+                                for (item, _), values in comparison.differences.items())
+    for (reason, kind), count in kinds.most_common():
+        print(f"{count:6} {reason:16} {kind}")
+    for (item, name), (mine, other) in left.items():
+        if show is None or show in item:
+            print(f"{item}\t{name}\n    ours   {str(mine)[:300]}\n    theirs {str(other)[:300]}")
 
 
 if __name__ == "__main__":
