@@ -24,6 +24,7 @@
 #include "vault/ticket.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -32,6 +33,8 @@
 #define CHANNEL_STACK     ((size_t)256 * 1024)
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define STOP_WAIT_MS      5000
+#define WATCH_MS          2000
+#define QUIET_CPU_MS      5 /* of CPU between two looks: the room only waits */
 #define LOGIN_TAG_MAX     512
 #define ACCOUNT_NAME_MAX  128
 
@@ -340,20 +343,40 @@ static bool may_leave(struct room *room)
 	return is_ok(status);
 }
 
+static int64_t cpu_used_ms(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return used.tv_sec * (int64_t)1000 + used.tv_nsec / 1000000;
+}
+
+/* A room whose sessions only wait gives its caches back, once, until it works again. */
+static void rest(struct account *account, int64_t *worked_ms, bool *rested)
+{
+	int64_t now_ms = cpu_used_ms();
+	bool quiet = now_ms - *worked_ms < QUIET_CPU_MS;
+	*worked_ms = now_ms;
+	if (!quiet) {
+		*rested = false;
+	} else if (!*rested && account->store) {
+		store_idle(account->store);
+		malloc_trim(0);
+		*worked_ms = cpu_used_ms();
+		*rested = true;
+	}
+}
+
 static void watch_idleness(void *context)
 {
 	struct account *account = context;
-	for (bool rested = false;;) {
+	int64_t worked_ms = 0;
+	bool rested = false;
+	for (;;) {
 		struct room_config *config = room_config_get(account->room);
 		int64_t idle_ms = (int64_t)config->config->rooms.account_idle_ms;
 		room_config_unref(config);
-		usleep((useconds_t)MIN(MAX(idle_ms / 4, 250), 5000) * 1000);
-		if (account->store && is_idle(account, MIN(idle_ms, 2000)) && !rested) {
-			store_idle(account->store);
-			rested = true;
-		}
-		if (!is_idle(account, MIN(idle_ms, 2000)))
-			rested = false;
+		usleep((useconds_t)MIN(MAX(idle_ms / 4, 250), WATCH_MS) * 1000);
+		rest(account, &worked_ms, &rested);
 		if (is_idle(account, idle_ms) && may_leave(account->room)) {
 			log_debug(0, "leaving: nothing to do");
 			store_close(account->store);
@@ -433,6 +456,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	struct os_fault fault = {0};
 	snprintf(path, sizeof(path), "%s/accounts", room->start->data_directory);
 	TRY(file_open_dir(AT_FDCWD, path, &zygote->accounts_dir, &fault));
+	mallopt(M_ARENA_MAX, 2); /* sessions mostly wait: not a heap for each of their threads */
 	zygote->charsets = text_charsets_warm();
 	TRY(sandbox_filter_new(SANDBOX_ACCOUNT, &zygote->filter));
 	walls->own_dir = zygote->accounts_dir;
