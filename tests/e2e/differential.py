@@ -185,7 +185,7 @@ def _holds(value, wanted):
 
 
 def _is_address_field(item):
-    return re.search(r"(from|sender|reply-to|to|cc|bcc)$", item) is not None
+    return re.search(r"[ .](from|sender|reply-to|to|cc|bcc)$", item) is not None
 
 
 REASONS = {
