@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -300,6 +301,66 @@ static void nobody_enters_twice(void **state)
 	assert_int_not_equal(in_child(enter_twice), 0);
 }
 
+/* --- an old kernel --- */
+
+/* From here on the kernel says that it has no Landlock. */
+static bool forget_landlock(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	bool done = ctx &&
+	            seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset),
+	                             0) == 0 &&
+	            seccomp_load(ctx) == 0;
+	seccomp_release(ctx);
+	return done;
+}
+
+static int enter_without_landlock(bool chroot, bool allow_weak, struct sandbox_report *report)
+{
+	struct sandbox_context c = account_context();
+	c.chroot = chroot;
+	c.allow_weak = allow_weak;
+	STEP(forget_landlock());
+	int code = (int)sandbox_enter(SANDBOX_ACCOUNT, &c, report).code;
+	STEP(report->landlock_abi == 0);
+	return code;
+}
+
+static int weak_and_refused(void)
+{
+	struct sandbox_report report;
+	STEP(enter_without_landlock(false, false, &report) == ERR_DENIED);
+	STEP(slice_eq_str(slice_str(report.fault.text),
+	                  "the sandbox leaks: the room opened a file outside"));
+	return 0;
+}
+
+static int weak_and_allowed(void)
+{
+	struct sandbox_report report;
+	STEP(enter_without_landlock(false, true, &report) == ERR_OK);
+	STEP(report.weak && report.seccomp);
+	return 0;
+}
+
+static int strong_by_chroot(void)
+{
+	struct sandbox_report report;
+	STEP(enter_without_landlock(true, false, &report) == ERR_OK);
+	STEP(!report.weak && report.chrooted);
+	STEP(access("/etc/passwd", F_OK) < 0);
+	return 0;
+}
+
+static void without_landlock_the_room_says_that_it_is_weak(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(weak_and_refused), 0);
+	assert_int_equal(in_child(weak_and_allowed), 0);
+	if (geteuid() == 0)
+		assert_int_equal(in_child(strong_by_chroot), 0);
+}
+
 /* --- the message --- */
 
 static int message_fd = -1;
@@ -554,6 +615,7 @@ int main(void)
 	        cmocka_unit_test(the_death_signal_survives),
 	        cmocka_unit_test(memory_is_limited),
 	        cmocka_unit_test(nobody_enters_twice),
+	        cmocka_unit_test(without_landlock_the_room_says_that_it_is_weak),
 	        cmocka_unit_test(a_forbidden_call_ends_the_room_with_a_message),
 	        cmocka_unit_test(our_own_bugs_abort_as_ever),
 	        cmocka_unit_test(a_zygote_forks_accounts_that_seal_themselves),
