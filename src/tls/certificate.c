@@ -96,17 +96,28 @@ static bool read_time(const ASN1_TIME *time, int64_t *ret_s)
 	return good;
 }
 
-static struct slice fingerprint(X509 *leaf, struct arena *arena)
+static struct slice fingerprint_of(const uint8_t *der, int n_der, struct arena *arena)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
+	size_t n = 0;
 	struct buf hex;
 	buf_init(&hex, 2 * sizeof(digest));
-	if (X509_digest(leaf, EVP_sha256(), digest, &n) == 1)
+	if (n_der > 0 && EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)n_der, digest, &n) == 1)
 		hex_encode(slice_of(digest, n), &hex);
 	struct slice text = arena_copy(arena, buf_slice(&hex));
 	buf_done(&hex);
 	return text;
+}
+
+static void read_fingerprints(X509 *leaf, struct tls_certificate_info *info, struct arena *arena)
+{
+	uint8_t *der = NULL, *key_der = NULL;
+	int n = i2d_X509(leaf, &der);
+	int n_key = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &key_der);
+	info->fingerprint = fingerprint_of(der, n, arena);
+	info->key_fingerprint = fingerprint_of(key_der, n_key, arena);
+	OPENSSL_free(der);
+	OPENSSL_free(key_der);
 }
 
 static const char *key_type(const EVP_PKEY *key)
@@ -129,7 +140,7 @@ static struct status read_leaf(X509 *leaf, const char *name, struct tls_certific
 		return refuse(arena, name, "certificate has no readable period of validity");
 	read_names(leaf, info, arena);
 	info->key_type = slice_str(type);
-	info->fingerprint = fingerprint(leaf, arena);
+	read_fingerprints(leaf, info, arena);
 	info->self_signed = (X509_get_extension_flags(leaf) & EXFLAG_SI) != 0;
 	return arena_failed(arena) ? fail(ERR_LIMIT, "certificate has too many names") : ok();
 }

@@ -17,8 +17,9 @@ struct tls_certificate_info {
 	size_t n_chain;
 	int64_t not_before_s, not_after_s; /* unix seconds */
 	bool self_signed;
-	struct slice key_type;    /* "EC", "RSA", "ED25519" */
-	struct slice fingerprint; /* SHA-256 of the leaf's DER, 64 hexadecimal digits */
+	struct slice key_type;        /* "EC", "RSA", "ED25519" */
+	struct slice fingerprint;     /* SHA-256 of the leaf's DER, 64 hexadecimal digits */
+	struct slice key_fingerprint; /* SHA-256 of its SubjectPublicKeyInfo: TLSA 3 1 1 */
 };
 
 /* Reads PEM text: leaf first, then intermediates; blocks of other kinds are passed over. */

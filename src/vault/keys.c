@@ -338,27 +338,45 @@ static enum fit fit_of(struct vault *vault, struct slice id, const struct slice 
 	return fit;
 }
 
+/* A changed copy of a stored key goes through its file: one way in, one set of checks. */
+static struct status copy_of(struct vault *vault, struct slice id, struct vault_key **ret_key,
+                             struct os_fault *ret_fault)
+{
+	if (!has_key(vault, id))
+		return os_refuse(ret_fault, ERR_NOT_FOUND, "there is no key of that name", NULL);
+	return load_key(vault, id, ret_key, ret_fault);
+}
+
+/* Gives a key new names and a certificate for them; takes the key. */
+static struct status certify(struct vault *vault, struct vault_key *key, const struct slice *names,
+                             size_t n_names, struct os_fault *ret_fault)
+{
+	copy_names(key, names, n_names);
+	struct status status = sign_chain(vault, key);
+	return is_ok(status) ? store(vault, key, ret_fault) : discard(key, status, ret_fault);
+}
+
 struct status vault_key_self_signed(struct vault *vault, struct slice id, const struct slice *names,
                                     size_t n_names, struct os_fault *ret_fault)
 {
+	struct vault_key *key = NULL;
 	switch (fit_of(vault, id, names, n_names)) {
 	case FIT_GOOD:
 		return ok();
 	case FIT_NOT_OURS:
 		return os_refuse(ret_fault, ERR_EXISTS, "there is another key of that name", NULL);
-	case FIT_MISSING:
 	case FIT_OTHER_NAMES:
+		TRY(copy_of(vault, id, &key, ret_fault));
+		return certify(vault, key, names, n_names, ret_fault);
+	case FIT_MISSING:
 		break;
 	}
-	struct vault_key *key = key_new(id);
+	key = key_new(id);
 	key->origin = ORIGIN_SELF_SIGNED;
-	copy_names(key, names, n_names);
 	struct status status = tls_key_generate(TLS_KEY_EC_P256, &key->key);
-	if (is_ok(status))
-		status = sign_chain(vault, key);
-	if (is_ok(status))
-		return store(vault, key, ret_fault);
-	return discard(key, status, ret_fault);
+	if (!is_ok(status))
+		return discard(key, status, ret_fault);
+	return certify(vault, key, names, n_names, ret_fault);
 }
 
 /* --- from outside --- */
@@ -379,15 +397,6 @@ struct status vault_key_import(struct vault *vault, struct slice id, struct slic
 	if (is_ok(status))
 		return store(vault, key, ret_fault);
 	return discard(key, status, ret_fault);
-}
-
-/* A changed copy of a stored key goes through its file: one way in, one set of checks. */
-static struct status copy_of(struct vault *vault, struct slice id, struct vault_key **ret_key,
-                             struct os_fault *ret_fault)
-{
-	if (!has_key(vault, id))
-		return os_refuse(ret_fault, ERR_NOT_FOUND, "there is no key of that name", NULL);
-	return load_key(vault, id, ret_key, ret_fault);
 }
 
 struct status vault_key_set_chain(struct vault *vault, struct slice id, struct slice chain_pem,

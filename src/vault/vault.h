@@ -86,7 +86,8 @@ struct status vault_key_list(struct vault *vault, const struct vault_key_info **
 struct status vault_key_generate(struct vault *vault, struct slice id, enum tls_key_type type,
                                  struct os_fault *ret_fault);
 /* Makes an ECDSA P-256 key with a self-signed certificate for these names where there is none, or
- * the one there is was made here for other names. An imported one is left alone: EXISTS. */
+ * the one there is was made here for other names; then the key stays. An imported one is left
+ * alone: EXISTS. */
 struct status vault_key_self_signed(struct vault *vault, struct slice id, const struct slice *names,
                                     size_t n_names, struct os_fault *ret_fault);
 /* Replaces key and chain; INVALID in words when they do not belong together. */

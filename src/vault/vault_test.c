@@ -363,6 +363,13 @@ static void a_self_signed_key_is_made_once_and_renewed_in_time(void **state)
 	assert_int_equal(n, 0);
 	assert_true(is_ok(vault_key_self_signed(f->vault, SLICE("default"), names, 1, NULL)));
 	assert_int_equal(only_key(f, &arena)->n_names, 1);
+	/* Through all of that it was one key, which TLSA records may name. */
+	struct tls_certificate_info before, after;
+	assert_true(is_ok(tls_certificate_read(first, "first", &before, &arena)));
+	struct slice last = only_key(f, &arena)->chain_pem;
+	assert_true(is_ok(tls_certificate_read(last, "last", &after, &arena)));
+	assert_false(slice_eq(before.fingerprint, after.fingerprint));
+	assert_true(slice_eq(before.key_fingerprint, after.key_fingerprint));
 }
 
 static void only_handshakes_are_signed(void **state)
