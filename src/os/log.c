@@ -4,7 +4,7 @@
  * letters, digits and plain punctuation. Inside quotes `"` and `\` are escaped with `\`, and every
  * byte outside 0x20..0x7e is `\xNN`.
  *
- * JSON: one object a line (RFC 8259 section 7): valid UTF-8 becomes \uXXXX (with surrogates), each
+ * JSON: one object a line (RFC 8259 section 7): valid UTF-8 becomes \uHHHH (with surrogates), each
  * invalid byte \ufffd.
  *
  * A line is built in a buffer on the stack of LOG_LINE_MAX bytes. What no longer fits is left out
