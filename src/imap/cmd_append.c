@@ -1,18 +1,18 @@
-/* APPEND (RFC 9051 section 6.3.12; MULTIAPPEND RFC 3502, literal8 RFC 3516, UTF8 RFC 6855, APPENDUID
- * RFC 4315, APPENDLIMIT RFC 7889).
+/* APPEND (RFC 9051 section 6.3.12; MULTIAPPEND RFC 3502, literal8 RFC 3516, UTF8 RFC 6855,
+ * APPENDUID RFC 4315, APPENDLIMIT RFC 7889).
  *
  *   append         = "APPEND" SP mailbox 1*append-message
  *   append-message = [SP flag-list] [SP date-time] SP append-data
  *   append-data    = literal / literal8 / "UTF8" SP "(" literal8 ")"
  *
- * A message goes from the stream into a spool as it comes; all messages of a command are added in one
- * commit or none is. Size, quota and mailbox are checked before a message is asked for.
- * Limits: IMAP_APPEND_MESSAGES_MAX messages, together what one APPENDLIMIT allows four times.
+ * A message goes from the stream into a spool as it comes; all messages of a command are added in
+ * one commit or none is. Size, quota and mailbox are checked before a message is asked for. Limits:
+ * IMAP_APPEND_MESSAGES_MAX messages, together what one APPENDLIMIT allows four times.
  */
 #include "imap/session_private.h"
 
 #define IMAP_APPEND_MESSAGES_MAX 256u
-#define TOTAL_FACTOR 4u
+#define TOTAL_FACTOR             4u
 
 struct append {
 	struct imap_session *s;
@@ -76,16 +76,16 @@ static struct imap_reply check_message(struct append *a)
 	return imap_ok("");
 }
 
-/* The literal's bytes into the spool. After a failure to write they are still read, to stay in step;
- * *ret_write tells. The result is that of reading. */
+/* The literal's bytes into the spool. After a failure to write they are still read, to stay in
+ * step; *ret_write tells. The result is that of reading. */
 static struct status read_message(struct imap_session *s, struct store_spool *spool, uint64_t size,
-				  struct status *ret_write)
+                                  struct status *ret_write)
 {
 	*ret_write = ok();
 	while (size > 0) {
 		struct slice bytes;
 		TRY(stream_read_some(s->options->stream, (size_t)MIN(size, (uint64_t)STREAM_IN_MAX),
-				     &bytes));
+		                     &bytes));
 		size -= bytes.n;
 		if (is_ok(*ret_write))
 			*ret_write = store_spool_write(spool, bytes);
@@ -156,7 +156,8 @@ static const char *append_code(struct append *a)
 	buf_printf(&buf, "APPENDUID %" PRIu32 " ", a->messages[0].uid_validity);
 	for (size_t i = 0; i < a->n;) {
 		size_t last = i;
-		while (last + 1 < a->n && a->messages[last + 1].uid.v == a->messages[last].uid.v + 1)
+		while (last + 1 < a->n &&
+		       a->messages[last + 1].uid.v == a->messages[last].uid.v + 1)
 			last++;
 		buf_printf(&buf, "%s%" PRIu32, i ? "," : "", a->messages[i].uid.v);
 		if (last > i)

@@ -1,13 +1,14 @@
-/* Commands of any state: CAPABILITY, NOOP, LOGOUT, ID, ENABLE (RFC 5161), NAMESPACE, IDLE (RFC 2177).
+/* Commands of any state: CAPABILITY, NOOP, LOGOUT, ID, ENABLE (RFC 5161), NAMESPACE, IDLE (RFC
+ * 2177).
  */
 #include "imap/id.h"
 #include "imap/session_private.h"
 
 const char imap_capabilities[] =
-	"IMAP4rev1 IMAP4rev2 ENABLE IDLE NAMESPACE ID UNSELECT CHILDREN LITERAL+ UIDPLUS MOVE "
-	"ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE "
-	"QRESYNC BINARY STATUS=SIZE MULTIAPPEND WITHIN UTF8=ACCEPT OBJECTID SAVEDATE QUOTA "
-	"QUOTA=RES-STORAGE APPENDLIMIT=";
+        "IMAP4rev1 IMAP4rev2 ENABLE IDLE NAMESPACE ID UNSELECT CHILDREN LITERAL+ UIDPLUS MOVE "
+        "ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE CONDSTORE "
+        "QRESYNC BINARY STATUS=SIZE MULTIAPPEND WITHIN UTF8=ACCEPT OBJECTID SAVEDATE QUOTA "
+        "QUOTA=RES-STORAGE APPENDLIMIT=";
 
 uint64_t imap_append_max(const struct imap_session *s)
 {
@@ -88,18 +89,18 @@ void imap_enable_condstore(struct imap_session *s)
 	s->enabled |= IMAP_CONDSTORE;
 }
 
-/* enable = "ENABLE" 1*(SP capability). Unknown ones are ignored; QRESYNC brings CONDSTORE with it (RFC
- * 7162 section 3.2.3). */
+/* enable = "ENABLE" 1*(SP capability). Unknown ones are ignored; QRESYNC brings CONDSTORE with it
+ * (RFC 7162 section 3.2.3). */
 struct imap_reply imap_cmd_enable(struct imap_session *s, struct imap_args *args)
 {
 	static const struct {
 		const char *name;
 		unsigned bits;
 	} known[] = {
-		{"CONDSTORE", IMAP_CONDSTORE},
-		{"QRESYNC", IMAP_QRESYNC | IMAP_CONDSTORE},
-		{"UTF8=ACCEPT", IMAP_UTF8},
-		{"IMAP4rev2", IMAP_REV2},
+	        {"CONDSTORE", IMAP_CONDSTORE},
+	        {"QRESYNC", IMAP_QRESYNC | IMAP_CONDSTORE},
+	        {"UTF8=ACCEPT", IMAP_UTF8},
+	        {"IMAP4rev2", IMAP_REV2},
 	};
 	unsigned wanted = 0;
 	do {
@@ -125,21 +126,22 @@ struct imap_reply imap_cmd_enable(struct imap_session *s, struct imap_args *args
 
 /* ---- IDLE ----------------------------------------------------------------------------------- */
 
-#define IDLE_NOTIFY_MS_DEFAULT (2 * 60 * 1000) /* keeps NAT tables from forgetting the connection */
+#define IDLE_NOTIFY_MS_DEFAULT (2 * 60 * 1000) /* keeps NAT tables from forgetting the connection  \
+	                                        */
 
 /* One wait. False when IDLE is over: the client sent something, or the session ends. */
 static bool idle_step(struct imap_session *s, int64_t until_ms, struct status *ret_status)
 {
 	enum stream_event event;
-	int notify_ms = s->options->idle_notify_ms ? s->options->idle_notify_ms
-						   : IDLE_NOTIFY_MS_DEFAULT;
+	int notify_ms =
+	        s->options->idle_notify_ms ? s->options->idle_notify_ms : IDLE_NOTIFY_MS_DEFAULT;
 	int64_t left = until_ms - clock_monotonic_ms(s->options->clock);
 	if (left <= 0) {
 		*ret_status = fail(ERR_TIMEOUT, "Idle for too long");
 		return false;
 	}
 	*ret_status = stream_wait(s->options->stream, s->options->wake_fd,
-				  (int)MIN(left, (int64_t)notify_ms), &event);
+	                          (int)MIN(left, (int64_t)notify_ms), &event);
 	if (!is_ok(*ret_status) || event == STREAM_INPUT)
 		return false;
 	if (event == STREAM_TIMEOUT && left > notify_ms)
@@ -147,8 +149,7 @@ static bool idle_step(struct imap_session *s, int64_t until_ms, struct status *r
 	if (event == STREAM_WOKEN)
 		imap_drain_wake(s);
 	if (imap_stopped(s)) {
-		*ret_status = fail(ERR_CANCELED,
-				   "The server is restarting, come back in a moment");
+		*ret_status = fail(ERR_CANCELED, "The server is restarting, come back in a moment");
 		return false;
 	}
 	return imap_sync(s, true) && imap_out_ok(&s->out);
@@ -178,6 +179,5 @@ struct imap_reply imap_cmd_idle(struct imap_session *s, struct imap_args *args)
 		imap_lose(s, status);
 		return imap_ok("");
 	}
-	return slice_ieq_str(line, "DONE") ? imap_ok("IDLE done")
-					   : imap_bad("IDLE ends with DONE");
+	return slice_ieq_str(line, "DONE") ? imap_ok("IDLE done") : imap_bad("IDLE ends with DONE");
 }

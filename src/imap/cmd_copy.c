@@ -1,4 +1,5 @@
-/* COPY and MOVE (RFC 9051 sections 6.4.7 and 6.4.8, RFC 4315, RFC 6851), EXPUNGE and UID EXPUNGE. */
+/* COPY and MOVE (RFC 9051 sections 6.4.7 and 6.4.8, RFC 4315, RFC 6851), EXPUNGE and UID EXPUNGE.
+ */
 #include "imap/session_private.h"
 
 static void buf_add_uids(struct buf *buf, const struct store_uid *uids, size_t n)
@@ -15,8 +16,8 @@ static void buf_add_uids(struct buf *buf, const struct store_uid *uids, size_t n
 }
 
 /* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set: both lists in one order. */
-static const char *copy_code(struct imap_session *s, uint32_t uid_validity, const struct store_uid *from,
-			     const struct store_uid *to, size_t n)
+static const char *copy_code(struct imap_session *s, uint32_t uid_validity,
+                             const struct store_uid *from, const struct store_uid *to, size_t n)
 {
 	struct buf buf;
 	buf_init(&buf, IMAP_COMMAND_MEMORY);
@@ -57,7 +58,7 @@ static struct imap_reply copy(struct imap_session *s, struct imap_args *args, bo
 		return no_target(status);
 	if (uids.n > 0)
 		status = store_copy(s->store, s->selected.id, imap_set_uids(&uids), target.id, move,
-				    &s->arena, &uid_validity, &from, &to, &n);
+		                    &s->arena, &uid_validity, &from, &to, &n);
 	if (!is_ok(status))
 		return no_target(status);
 	const char *code = n > 0 ? copy_code(s, uid_validity, from, to, n) : NULL;
@@ -91,13 +92,13 @@ struct imap_reply imap_cmd_expunge(struct imap_session *s, struct imap_args *arg
 	if (args->uid && !imap_read_set(s, args, &uids))
 		return imap_bad_cursor(&args->c);
 	cursor_expect_end(&args->c, args->uid ? "UID EXPUNGE takes a set of UIDs"
-					      : "EXPUNGE takes no arguments");
+	                                      : "EXPUNGE takes no arguments");
 	if (!cursor_ok(&args->c))
 		return imap_bad_cursor(&args->c);
 	if (args->uid && uids.n == 0)
 		return imap_ok("EXPUNGE done, there was nothing to do");
 	struct status status =
-		store_expunge(s->store, s->selected.id, imap_set_uids(&uids), true, &n);
+	        store_expunge(s->store, s->selected.id, imap_set_uids(&uids), true, &n);
 	if (!is_ok(status))
 		return imap_no_status(status);
 	if (!imap_sync(s, true))

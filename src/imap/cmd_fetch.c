@@ -1,5 +1,5 @@
-/* FETCH (RFC 9051 section 6.4.5; CHANGEDSINCE and VANISHED RFC 7162; BINARY RFC 3516; EMAILID RFC 8474;
- * SAVEDATE RFC 8514).
+/* FETCH (RFC 9051 section 6.4.5; CHANGEDSINCE and VANISHED RFC 7162; BINARY RFC 3516; EMAILID RFC
+ * 8474; SAVEDATE RFC 8514).
  *
  * ENVELOPE, BODY and BODYSTRUCTURE are copied from the store's summaries in batches, so that no
  * connection to the index is held while a slow client reads. Sections that set \Seen set it for
@@ -8,7 +8,7 @@
 #include "imap/fetch_body.h"
 
 #define BATCH_SIZE ((size_t)128 * 1024)       /* of rendered responses */
-#define BATCH_MAX ((size_t)16 * 1024 * 1024)  /* with the last one, however large */
+#define BATCH_MAX  ((size_t)16 * 1024 * 1024) /* with the last one, however large */
 #define SEEN_BATCH 256u
 
 struct fetch {
@@ -33,7 +33,8 @@ static void write_item_name(struct fetch *f, const char **separator, const char 
 	*separator = " ";
 }
 
-static void write_plain_number(struct fetch *f, const char **separator, const char *name, uint64_t value)
+static void write_plain_number(struct fetch *f, const char **separator, const char *name,
+                               uint64_t value)
 {
 	write_item_name(f, separator, name);
 	imap_out_u64(&f->s->out, value);
@@ -41,7 +42,7 @@ static void write_plain_number(struct fetch *f, const char **separator, const ch
 
 /* What the view knows. `flags` are those of `now` when \Seen was just set. */
 static void write_plain(struct fetch *f, unsigned items, const struct store_entry *entry,
-			const struct store_view *names, const char **separator)
+                        const struct store_view *names, const char **separator)
 {
 	struct imap_out *out = &f->s->out;
 	if (items & IMAP_FETCH_UID)
@@ -103,7 +104,8 @@ static void fetch_plain(struct fetch *f)
 
 /* ---- summaries ------------------------------------------------------------------------------ */
 
-static void write_summary(struct fetch *f, const struct store_summary *summary, const char **separator)
+static void write_summary(struct fetch *f, const struct store_summary *summary,
+                          const char **separator)
 {
 	unsigned items = f->what->items;
 	if (items & IMAP_FETCH_ENVELOPE) {
@@ -135,7 +137,7 @@ static bool want_summary(void *context, uint32_t index, const struct store_entry
 }
 
 static struct status each_summary(void *context, uint32_t index, const struct store_entry *entry,
-				  const struct store_summary *summary)
+                                  const struct store_summary *summary)
 {
 	struct fetch *f = context;
 	const char *separator = "";
@@ -154,9 +156,8 @@ static struct status fetch_summary_range(struct fetch *f, uint32_t first, uint32
 	while (first <= last && imap_out_ok(&f->s->out)) {
 		f->next = last + 1;
 		f->s->out.to = &f->batch;
-		struct status status =
-			store_summaries(f->s->store, f->s->selected.view, first, last,
-					columns_of(f->what->items), &ops, f);
+		struct status status = store_summaries(f->s->store, f->s->selected.view, first,
+		                                       last, columns_of(f->what->items), &ops, f);
 		f->s->out.to = NULL;
 		if (!is_ok(status) && status.code != ERR_CANCELED)
 			return status;
@@ -179,8 +180,8 @@ static struct status fetch_summaries(struct fetch *f)
 	for (size_t i = 0; i < f->uids.n && is_ok(status); i++) {
 		struct store_uid after = {f->uids.v[i].last.v + 1};
 		uint32_t first = store_view_lower_bound(view, f->uids.v[i].first);
-		uint32_t end = after.v ? store_view_lower_bound(view, after)
-				       : store_view_count(view);
+		uint32_t end =
+		        after.v ? store_view_lower_bound(view, after) : store_view_count(view);
 		if (first < end)
 			status = fetch_summary_range(f, first, end - 1);
 	}
@@ -191,7 +192,7 @@ static struct status fetch_summaries(struct fetch *f)
 /* ---- bodies --------------------------------------------------------------------------------- */
 
 static struct status keep_summary(void *context, uint32_t index, const struct store_entry *entry,
-				  const struct store_summary *summary)
+                                  const struct store_summary *summary)
 {
 	struct fetch *f = context;
 	const char *separator = "";
@@ -209,7 +210,7 @@ static struct status read_summary(struct fetch *f, uint32_t index)
 	f->finished = false;
 	f->s->out.to = &f->batch;
 	struct status status = store_summaries(f->s->store, f->s->selected.view, index, index,
-					       columns_of(f->what->items), &ops, f);
+	                                       columns_of(f->what->items), &ops, f);
 	f->s->out.to = NULL;
 	if (is_ok(status) && !f->finished)
 		return fail(ERR_NOT_FOUND, "the message was expunged");
@@ -219,8 +220,7 @@ static struct status read_summary(struct fetch *f, uint32_t index)
 static void write_sections(struct fetch *f, const char **separator)
 {
 	for (size_t i = 0; i < f->what->n_sections && imap_out_ok(&f->s->out); i++) {
-		struct status status =
-			imap_write_section(f->s, &f->what->sections[i], *separator);
+		struct status status = imap_write_section(f->s, &f->what->sections[i], *separator);
 		if (is_ok(status))
 			*separator = " ";
 		else if (status.code == ERR_UNSUPPORTED)
@@ -237,7 +237,7 @@ static const struct store_entry *entry_now(struct fetch *f, const struct store_e
 		return entry;
 	uint32_t index = store_view_lower_bound(f->now, entry->uid);
 	const struct store_entry *now =
-		index < store_view_count(f->now) ? store_view_at(f->now, index) : NULL;
+	        index < store_view_count(f->now) ? store_view_at(f->now, index) : NULL;
 	return now && now->uid.v == entry->uid.v ? now : entry;
 }
 
@@ -290,8 +290,8 @@ static struct status set_seen(struct fetch *f, struct imap_set_walk walk)
 	struct status status = ok();
 	if (unseen.set.n > 0)
 		status = store_flags_update(s->store, s->selected.id, imap_set_uids(&unseen.set),
-					    STORE_FLAGS_ADD, STORE_SEEN, NULL, 0, UINT64_MAX,
-					    &s->arena, &modified, &n_modified);
+		                            STORE_FLAGS_ADD, STORE_SEEN, NULL, 0, UINT64_MAX,
+		                            &s->arena, &modified, &n_modified);
 	if (is_ok(status) && unseen.set.n > 0) {
 		store_view_unref(f->now);
 		f->now = NULL;

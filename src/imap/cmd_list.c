@@ -1,5 +1,5 @@
-/* LIST and LSUB (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9; LIST-EXTENDED RFC 5258, LIST-STATUS
- * RFC 5819, SPECIAL-USE RFC 6154).
+/* LIST and LSUB (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9; LIST-EXTENDED RFC 5258,
+ * LIST-STATUS RFC 5819, SPECIAL-USE RFC 6154).
  *
  *   list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
  *
@@ -92,7 +92,7 @@ static void sort_names(struct names *names)
 		if (n == 0 || by_name(&names->v[n - 1], name) != 0)
 			names->v[n++] = *name;
 		else if (name->mailbox.exists || name->mailbox.subscribed ||
-			 name->mailbox.has_children)
+		         name->mailbox.has_children)
 			names->v[n - 1] = *name;
 	}
 	names->n = n;
@@ -151,10 +151,10 @@ static void read_select_options(struct cursor *c, struct list *list)
 		const char *name;
 		unsigned bit;
 	} known[] = {
-		{"SUBSCRIBED", SELECT_SUBSCRIBED | RETURN_SUBSCRIBED},
-		{"SPECIAL-USE", SELECT_SPECIAL_USE | RETURN_SPECIAL_USE},
-		{"RECURSIVEMATCH", SELECT_RECURSIVE},
-		{"REMOTE", SELECT_REMOTE},
+	        {"SUBSCRIBED", SELECT_SUBSCRIBED | RETURN_SUBSCRIBED},
+	        {"SPECIAL-USE", SELECT_SPECIAL_USE | RETURN_SPECIAL_USE},
+	        {"RECURSIVEMATCH", SELECT_RECURSIVE},
+	        {"REMOTE", SELECT_REMOTE},
 	};
 	list->extended = true;
 	for (bool first = true; cursor_ok(c) && cursor_peek(c) != ')'; first = false) {
@@ -203,10 +203,11 @@ static void read_return_options(struct cursor *c, struct list *list)
 	cursor_expect(c, ')', "LIST's return options are not closed");
 }
 
-/* The reference is put before the pattern as it is (RFC 9051 section 6.3.9 leaves that to the server).
+/* The reference is put before the pattern as it is (RFC 9051 section 6.3.9 leaves that to the
+ * server).
  */
 static void add_pattern(struct imap_session *s, struct cursor *c, struct slice reference,
-			struct list *list)
+                        struct list *list)
 {
 	struct slice text = imap_list_mailbox(c, &s->arena);
 	struct slice decoded;
@@ -222,7 +223,7 @@ static void add_pattern(struct imap_session *s, struct cursor *c, struct slice r
 }
 
 static void read_patterns(struct imap_session *s, struct cursor *c, struct list *list,
-			  bool *ret_ask_root)
+                          bool *ret_ask_root)
 {
 	struct slice reference = imap_astring(c, &s->arena);
 	imap_sp(c);
@@ -271,8 +272,8 @@ static void write_list(struct imap_session *s, const struct list *list, const st
 	/* childinfo-extended-item (RFC 5258 section 6) */
 	if ((list->options & SELECT_RECURSIVE) && name->child_matches)
 		imap_out_str(&s->out, list->options & SELECT_SUBSCRIBED
-					      ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
-					      : " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
+		                              ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
+		                              : " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
 	imap_out_str(&s->out, "\r\n");
 	if ((list->options & RETURN_STATUS) && m->exists)
 		imap_write_status(s, m, list->status);
@@ -319,7 +320,7 @@ struct imap_reply imap_cmd_list(struct imap_session *s, struct imap_args *args)
 	for (size_t i = 0; i < names.n; i++) {
 		const struct name *name = &names.v[i];
 		bool wanted = is_selected_by(&name->mailbox, list.options) ||
-			      ((list.options & SELECT_RECURSIVE) && name->child_matches);
+		              ((list.options & SELECT_RECURSIVE) && name->child_matches);
 		if (wanted && matches_a_pattern(&list, name->mailbox.name))
 			write_list(s, &list, name);
 	}
@@ -353,7 +354,8 @@ struct imap_reply imap_cmd_lsub(struct imap_session *s, struct imap_args *args)
 		if (!matches_a_pattern(&list, m->name))
 			continue;
 		bool selectable = m->subscribed && m->exists;
-		imap_out_str(&s->out, selectable ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
+		imap_out_str(&s->out,
+		             selectable ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
 		imap_write_mailbox(s, m->name);
 		imap_out_str(&s->out, "\r\n");
 	}

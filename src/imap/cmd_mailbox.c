@@ -1,5 +1,5 @@
-/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 9051 section 6.3; CREATE-SPECIAL-USE RFC
- * 6154; STATUS=SIZE RFC 8438; OBJECTID RFC 8474; QUOTA's items RFC 9208). */
+/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 9051 section 6.3; CREATE-SPECIAL-USE
+ * RFC 6154; STATUS=SIZE RFC 8438; OBJECTID RFC 8474; QUOTA's items RFC 9208). */
 #include "imap/session_private.h"
 #include "imap/special_use.h"
 
@@ -45,7 +45,8 @@ struct imap_reply imap_cmd_create(struct imap_session *s, struct imap_args *args
 	if (!cursor_ok(c))
 		return imap_bad_cursor(c);
 	if (use_refused)
-		return imap_no("USEATTR", "A mailbox has one of \\Archive \\Drafts \\Junk \\Sent \\Trash");
+		return imap_no("USEATTR",
+		               "A mailbox has one of \\Archive \\Drafts \\Junk \\Sent \\Trash");
 	struct store_mailbox old;
 	struct status status = imap_mailbox_name(s, text, &name);
 	if (is_ok(status))
@@ -57,12 +58,12 @@ struct imap_reply imap_cmd_create(struct imap_session *s, struct imap_args *args
 	if (!is_ok(status))
 		return imap_no_status(status);
 	return (struct imap_reply){IMAP_OK, imap_code_printf(s, "MAILBOXID (F%" PRId64 ")", id.v),
-				   "CREATE done"};
+	                           "CREATE done"};
 }
 
 /* One mailbox name and the end. */
 static bool read_one_name(struct imap_session *s, struct imap_args *args, struct slice *ret_name,
-			  struct imap_reply *ret_reply)
+                          struct imap_reply *ret_reply)
 {
 	if (!imap_read_mailbox(s, args, ret_name, ret_reply))
 		return false;
@@ -163,17 +164,17 @@ enum status_item {
 };
 
 static const char *const item_names[ITEM_COUNT] = {
-	[ITEM_MESSAGES] = "MESSAGES",
-	[ITEM_RECENT] = "RECENT",
-	[ITEM_UIDNEXT] = "UIDNEXT",
-	[ITEM_UIDVALIDITY] = "UIDVALIDITY",
-	[ITEM_UNSEEN] = "UNSEEN",
-	[ITEM_DELETED] = "DELETED",
-	[ITEM_SIZE] = "SIZE",
-	[ITEM_HIGHESTMODSEQ] = "HIGHESTMODSEQ",
-	[ITEM_APPENDLIMIT] = "APPENDLIMIT",
-	[ITEM_MAILBOXID] = "MAILBOXID",
-	[ITEM_DELETED_STORAGE] = "DELETED-STORAGE",
+        [ITEM_MESSAGES] = "MESSAGES",
+        [ITEM_RECENT] = "RECENT",
+        [ITEM_UIDNEXT] = "UIDNEXT",
+        [ITEM_UIDVALIDITY] = "UIDVALIDITY",
+        [ITEM_UNSEEN] = "UNSEEN",
+        [ITEM_DELETED] = "DELETED",
+        [ITEM_SIZE] = "SIZE",
+        [ITEM_HIGHESTMODSEQ] = "HIGHESTMODSEQ",
+        [ITEM_APPENDLIMIT] = "APPENDLIMIT",
+        [ITEM_MAILBOXID] = "MAILBOXID",
+        [ITEM_DELETED_STORAGE] = "DELETED-STORAGE",
 };
 
 void imap_read_status_items(struct cursor *c, struct imap_status_items *ret_items)
@@ -209,7 +210,8 @@ static uint64_t deleted_size(struct imap_session *s, struct store_mailbox_id id)
 	return size;
 }
 
-static uint64_t item_value(struct imap_session *s, const struct store_mailbox *m, enum status_item item)
+static uint64_t item_value(struct imap_session *s, const struct store_mailbox *m,
+                           enum status_item item)
 {
 	switch (item) {
 	case ITEM_MESSAGES:
@@ -239,7 +241,7 @@ static uint64_t item_value(struct imap_session *s, const struct store_mailbox *m
 }
 
 void imap_write_status(struct imap_session *s, const struct store_mailbox *mailbox,
-		       struct imap_status_items items)
+                       struct imap_status_items items)
 {
 	const char *separator = "";
 	imap_out_str(&s->out, "* STATUS ");

@@ -8,7 +8,7 @@ static struct status write_quota(struct imap_session *s, bool *ret_has_limit)
 	*ret_has_limit = usage.quota > 0;
 	if (usage.quota > 0) /* in units of 1024 bytes; the usage rounded up, the limit down */
 		imap_out_printf(&s->out, "* QUOTA \"\" (STORAGE %" PRIu64 " %" PRIu64 ")\r\n",
-				(usage.size + 1023) / 1024, usage.quota / 1024);
+		                (usage.size + 1023) / 1024, usage.quota / 1024);
 	return ok();
 }
 
@@ -26,7 +26,7 @@ struct imap_reply imap_cmd_getquota(struct imap_session *s, struct imap_args *ar
 	if (!is_ok(status))
 		return imap_no_status(status);
 	return has_limit ? imap_ok("GETQUOTA done")
-			 : imap_no("NONEXISTENT", "This account has no quota");
+	                 : imap_no("NONEXISTENT", "This account has no quota");
 }
 
 struct imap_reply imap_cmd_getquotaroot(struct imap_session *s, struct imap_args *args)

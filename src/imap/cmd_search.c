@@ -1,5 +1,5 @@
-/* SEARCH and UID SEARCH (RFC 9051 section 6.4.4; ESEARCH RFC 4731, SEARCHRES RFC 5182, CONDSTORE RFC
- * 7162 section 3.1.5, WITHIN RFC 5032). */
+/* SEARCH and UID SEARCH (RFC 9051 section 6.4.4; ESEARCH RFC 4731, SEARCHRES RFC 5182, CONDSTORE
+ * RFC 7162 section 3.1.5, WITHIN RFC 5032). */
 #include "imap/search.h"
 
 struct results {
@@ -25,7 +25,7 @@ static void add_result(void *context, uint32_t index, const struct store_entry *
 
 /* mailbox-data =/ "SEARCH" *(SP nz-number) [SP "(" "MODSEQ" SP n ")"] */
 static void write_plain(struct imap_session *s, const struct imap_search *search,
-			const struct results *r, bool uid)
+                        const struct results *r, bool uid)
 {
 	const struct imap_set *set = uid ? &r->uids.set : &r->numbers.set;
 	imap_out_str(&s->out, "* SEARCH");
@@ -54,7 +54,7 @@ static uint64_t modseq_of(const struct imap_search *search, const struct results
 
 /* esearch-response = "ESEARCH" [SP "(" "TAG" SP tag ")"] [SP "UID"] *(SP search-return-data) */
 static void write_extended(struct imap_session *s, const struct imap_search *search,
-			   const struct results *r, bool uid)
+                           const struct results *r, bool uid)
 {
 	bool any = r->numbers.n_members > 0;
 	imap_out_str(&s->out, "* ESEARCH (TAG ");
@@ -75,14 +75,14 @@ static void write_extended(struct imap_session *s, const struct imap_search *sea
 	imap_out_str(&s->out, "\r\n");
 }
 
-/* RFC 5182 section 2.1, RFC 9051 section 6.4.4.1: all that was found, or with MIN and MAX alone those
- * two. */
+/* RFC 5182 section 2.1, RFC 9051 section 6.4.4.1: all that was found, or with MIN and MAX alone
+ * those two. */
 static void save(struct imap_session *s, const struct imap_search *search, struct results *r)
 {
 	base_free(s->saved.v);
 	s->saved = (struct imap_set){0};
 	bool only_ends = !(search->returns & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT)) &&
-			 (search->returns & (IMAP_RETURN_MIN | IMAP_RETURN_MAX));
+	                 (search->returns & (IMAP_RETURN_MIN | IMAP_RETURN_MAX));
 	if (!only_ends) {
 		s->saved = imap_set_take(&r->uids);
 		return;

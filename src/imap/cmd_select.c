@@ -1,5 +1,5 @@
-/* SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2), with CONDSTORE and
- * QRESYNC (RFC 7162).
+/* SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1, 6.4.2), with CONDSTORE
+ * and QRESYNC (RFC 7162).
  *
  *   select-param = "CONDSTORE" / "QRESYNC" SP "(" uidvalidity SP mod-sequence-value
  *                  [SP known-uids] [SP "(" known-sequence-set SP known-uid-set ")"] ")"
@@ -112,16 +112,16 @@ static void tell_mailbox(struct imap_session *s, const struct store_mailbox *mai
 		uint32_t unseen = mailbox->n_unseen > 0 ? first_unseen(view) : 0;
 		if (unseen > 0)
 			imap_out_printf(&s->out, "* OK [UNSEEN %" PRIu32 "] First unseen\r\n",
-					unseen);
+			                unseen);
 	}
 	imap_out_printf(&s->out, "* OK [UIDVALIDITY %" PRIu32 "] UIDs are valid\r\n",
-			store_view_uid_validity(view));
+	                store_view_uid_validity(view));
 	imap_out_printf(&s->out, "* OK [UIDNEXT %" PRIu32 "] Next UID\r\n",
-			store_view_uid_next(view));
+	                store_view_uid_next(view));
 	imap_out_printf(&s->out, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest mod-sequence\r\n",
-			store_view_modseq(view));
+	                store_view_modseq(view));
 	imap_out_printf(&s->out, "* OK [MAILBOXID (F%" PRId64 ")] Never changes\r\n",
-			s->selected.id.v);
+	                s->selected.id.v);
 	if (imap_has(s, IMAP_REV2)) {
 		imap_out_str(&s->out, "* LIST () \"/\" ");
 		imap_write_mailbox(s, mailbox->name);
@@ -131,9 +131,9 @@ static void tell_mailbox(struct imap_session *s, const struct store_mailbox *mai
 
 /* ---- QRESYNC -------------------------------------------------------------------------------- */
 
-/* RFC 7162 section 3.2.5.2: below the last pair of number and UID that still agrees nothing vanished
- * that the client would not know of. Pairs are compared range by range where both sets have ranges of
- * one size, which is what clients send. Gives the UID, 0 when nothing agrees. */
+/* RFC 7162 section 3.2.5.2: below the last pair of number and UID that still agrees nothing
+ * vanished that the client would not know of. Pairs are compared range by range where both sets
+ * have ranges of one size, which is what clients send. Gives the UID, 0 when nothing agrees. */
 static uint32_t last_agreed(const struct store_view *view, const struct qresync *q)
 {
 	uint32_t agreed = 0;
@@ -150,15 +150,15 @@ static uint32_t last_agreed(const struct store_view *view, const struct qresync 
 	return agreed;
 }
 
-void imap_tell_vanished_earlier(struct imap_session *s, uint64_t modseq, const struct imap_set *known,
-				uint32_t above_if_incomplete)
+void imap_tell_vanished_earlier(struct imap_session *s, uint64_t modseq,
+                                const struct imap_set *known, uint32_t above_if_incomplete)
 {
 	struct imap_set_builder gone = {0};
 	struct store_uid *uids;
 	size_t n;
 	bool complete;
 	if (!is_ok(store_expunged_since(s->store, s->selected.id, modseq, &s->arena, &uids, &n,
-					&complete)))
+	                                &complete)))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		bool agreed = !complete && uids[i].v <= above_if_incomplete;
@@ -180,7 +180,7 @@ static void resynchronize(struct imap_session *s, const struct qresync *q)
 	if (q->uid_validity != store_view_uid_validity(view))
 		return; /* the client's knowledge is void: it will see so */
 	imap_tell_vanished_earlier(s, q->modseq, q->has_known ? &q->known : NULL,
-				   last_agreed(view, q));
+	                           last_agreed(view, q));
 	for (uint32_t i = 0; i < store_view_count(view); i++) {
 		const struct store_entry *entry = store_view_at(view, i);
 		if (entry->modseq > q->modseq &&
@@ -202,7 +202,7 @@ static void leave_mailbox(struct imap_session *s)
 }
 
 static struct status open_mailbox(struct imap_session *s, struct slice name, bool read_only,
-				  struct store_mailbox *ret_mailbox)
+                                  struct store_mailbox *ret_mailbox)
 {
 	struct imap_selected *sel = &s->selected;
 	TRY(store_mailbox_find(s->store, name, &s->arena, ret_mailbox));
@@ -219,7 +219,8 @@ static struct status open_mailbox(struct imap_session *s, struct slice name, boo
 	return ok();
 }
 
-static struct imap_reply select_mailbox(struct imap_session *s, struct imap_args *args, bool read_only)
+static struct imap_reply select_mailbox(struct imap_session *s, struct imap_args *args,
+                                        bool read_only)
 {
 	struct select_params params = {0};
 	struct store_mailbox mailbox;
@@ -247,7 +248,7 @@ static struct imap_reply select_mailbox(struct imap_session *s, struct imap_args
 	if (params.qresync.wanted)
 		resynchronize(s, &params.qresync);
 	return (struct imap_reply){IMAP_OK, read_only ? "READ-ONLY" : "READ-WRITE",
-				   read_only ? "EXAMINE done" : "SELECT done"};
+	                           read_only ? "EXAMINE done" : "SELECT done"};
 }
 
 struct imap_reply imap_cmd_select(struct imap_session *s, struct imap_args *args)
@@ -273,7 +274,7 @@ struct imap_reply imap_cmd_close(struct imap_session *s, struct imap_args *args)
 	imap_deselect(s);
 	/* The mailbox is closed either way; what was not removed is still there, as it was. */
 	return is_ok(status) || status.code == ERR_NOT_FOUND ? imap_ok("CLOSE done")
-							     : imap_no_status(status);
+	                                                     : imap_no_status(status);
 }
 
 struct imap_reply imap_cmd_unselect(struct imap_session *s, struct imap_args *args)

@@ -30,8 +30,8 @@ static void read_command(struct imap_session *s, struct imap_args *args, struct 
 		imap_sp(c);
 	}
 	cmd->op = cursor_skip(c, '+')   ? STORE_FLAGS_ADD
-		  : cursor_skip(c, '-') ? STORE_FLAGS_REMOVE
-					: STORE_FLAGS_REPLACE;
+	          : cursor_skip(c, '-') ? STORE_FLAGS_REMOVE
+	                                : STORE_FLAGS_REPLACE;
 	if (!cursor_skip_text(c, "FLAGS"))
 		cursor_fail(c, "STORE changes FLAGS, +FLAGS or -FLAGS");
 	cmd->silent = cursor_skip_text(c, ".SILENT");
@@ -92,8 +92,8 @@ static void tell_modseq(struct imap_session *s, uint32_t index, const struct sto
 /* The messages by their numbers in the session's view, with the flags that the newest one has. What
  * another session changed at the same time is told also to a silent STORE. */
 static void tell_results(struct imap_session *s, const struct imap_args *args,
-			 const struct store_command *cmd, const struct store_view *now,
-			 const struct store_uid *modified, size_t n_modified)
+                         const struct store_command *cmd, const struct store_view *now,
+                         const struct store_uid *modified, size_t n_modified)
 {
 	uint64_t bits = cmd->flags.system_bits | keyword_bits(now, &cmd->flags);
 	struct imap_set_walk walk = imap_set_walk_of(s->selected.view, &cmd->uids);
@@ -122,7 +122,7 @@ static void tell_results(struct imap_session *s, const struct imap_args *args,
 
 /* RFC 7162 section 3.1.3: [MODIFIED set], in the numbers of the command's own kind. */
 static const char *modified_code(struct imap_session *s, const struct imap_args *args,
-				 const struct store_uid *modified, size_t n)
+                                 const struct store_uid *modified, size_t n)
 {
 	struct imap_set_builder failed = {0};
 	struct buf buf;
@@ -145,15 +145,15 @@ static const char *modified_code(struct imap_session *s, const struct imap_args 
 }
 
 static struct imap_reply run_store(struct imap_session *s, const struct imap_args *args,
-				   const struct store_command *cmd)
+                                   const struct store_command *cmd)
 {
 	struct store_uid *modified = NULL;
 	struct store_view *now;
 	size_t n_modified = 0;
 	struct status status = store_flags_update(
-		s->store, s->selected.id, imap_set_uids(&cmd->uids), cmd->op, cmd->flags.system_bits,
-		cmd->flags.keywords, cmd->flags.n_keywords, cmd->unchanged_since, &s->arena,
-		&modified, &n_modified);
+	        s->store, s->selected.id, imap_set_uids(&cmd->uids), cmd->op,
+	        cmd->flags.system_bits, cmd->flags.keywords, cmd->flags.n_keywords,
+	        cmd->unchanged_since, &s->arena, &modified, &n_modified);
 	if (is_ok(status))
 		status = store_view_open(s->store, s->selected.id, &now);
 	if (!is_ok(status))
@@ -171,7 +171,7 @@ static struct imap_reply run_store(struct imap_session *s, const struct imap_arg
 	if (n_modified == 0)
 		return imap_ok("STORE done");
 	return (struct imap_reply){IMAP_OK, modified_code(s, args, modified, n_modified),
-				   "STORE done, but for messages that were changed meanwhile"};
+	                           "STORE done, but for messages that were changed meanwhile"};
 }
 
 struct imap_reply imap_cmd_store(struct imap_session *s, struct imap_args *args)

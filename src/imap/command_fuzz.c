@@ -1,5 +1,5 @@
-/* Framing and grammar of commands: the same units at any split, every parser ends, strings that were
- * read are printed so that they read back. */
+/* Framing and grammar of commands: the same units at any split, every parser ends, strings that
+ * were read are printed so that they read back. */
 #include "base/stream_mem.h"
 #include "imap/fetch_items.h"
 #include "imap/out.h"
@@ -9,12 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct imap_reader_limits limits = {
-	.line_max = 1000,
-	.literal_max = 500,
-	.non_sync_max = 300,
-	.total_max = 1000,
-	.literals_max = 10,
-	.discard_max = 5000,
+        .line_max = 1000,
+        .literal_max = 500,
+        .non_sync_max = 300,
+        .total_max = 1000,
+        .literals_max = 10,
+        .discard_max = 5000,
 };
 
 /* All units of the input, one behind the other, with how each ended. */

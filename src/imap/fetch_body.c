@@ -1,9 +1,9 @@
-/* BODY[section]<partial>, BINARY[section]<partial>, BINARY.SIZE[section], RFC822* (RFC 9051 sections
- * 6.4.5.1 and 7.5.2, RFC 3516).
+/* BODY[section]<partial>, BINARY[section]<partial>, BINARY.SIZE[section], RFC822* (RFC 9051
+ * sections 6.4.5.1 and 7.5.2, RFC 3516).
  *
  * Bytes go from the store's memory, or its file in pieces of PIECE_SIZE, to the stream: constant
- * memory for any message. The structure of the message used last is kept, so that fetching a large one
- * in pieces parses it once.
+ * memory for any message. The structure of the message used last is kept, so that fetching a large
+ * one in pieces parses it once.
  */
 #include "imap/fetch_body.h"
 
@@ -11,10 +11,10 @@
 #include "message/body.h"
 #include "message/header.h"
 
-#define PIECE_SIZE ((size_t)256 * 1024)
-#define PARSE_MAX ((size_t)96 * 1024 * 1024)
-#define FIRST_READ ((size_t)64 * 1024)       /* of a header */
-#define KEEP_MAX ((size_t)256 * 1024)       /* of structure, between commands */
+#define PIECE_SIZE      ((size_t)256 * 1024)
+#define PARSE_MAX       ((size_t)96 * 1024 * 1024)
+#define FIRST_READ      ((size_t)64 * 1024)     /* of a header */
+#define KEEP_MAX        ((size_t)256 * 1024)    /* of structure, between commands */
 #define DECODE_ONCE_MAX ((uint64_t)1024 * 1024) /* larger parts are decoded twice, not kept */
 
 void imap_forget_parsed(struct imap_session *s)
@@ -25,11 +25,24 @@ void imap_forget_parsed(struct imap_session *s)
 	*p = (struct imap_parsed){0};
 }
 
+/* The same, but memory for the next structure is kept. */
+static void leave_parsed(struct imap_session *s)
+{
+	struct imap_parsed *p = &s->parsed;
+	struct arena arena = p->arena;
+	store_blob_free(p->blob);
+	if (arena.used > 0)
+		arena_reset(&arena);
+	else if (arena.budget == 0)
+		arena_init(&arena, PARSE_MAX);
+	*p = (struct imap_parsed){.arena = arena};
+}
+
 void imap_shrink_parsed(struct imap_session *s)
 {
 	struct slice bytes;
 	struct imap_parsed *p = &s->parsed;
-	if (p->blob && (store_blob_bytes(p->blob, &bytes) || p->arena.used > KEEP_MAX))
+	if (!p->blob || store_blob_bytes(p->blob, &bytes) || p->arena.used > KEEP_MAX)
 		imap_forget_parsed(s);
 }
 
@@ -38,10 +51,9 @@ struct status imap_open_message(struct imap_session *s, const struct store_entry
 	struct imap_parsed *p = &s->parsed;
 	if (p->blob && p->message.v == entry->message.v)
 		return ok();
-	imap_forget_parsed(s);
+	leave_parsed(s);
 	TRY(store_blob_open(s->store, entry->message, &p->blob));
 	p->message = entry->message;
-	arena_init(&p->arena, PARSE_MAX);
 	return ok();
 }
 
@@ -65,7 +77,8 @@ struct range {
 	uint64_t offset, size;
 };
 
-/* HEADER and TEXT of a part are those of the message inside; only message/rfc822 parts have them. */
+/* HEADER and TEXT of a part are those of the message inside; only message/rfc822 parts have them.
+ */
 static const struct message_part *message_of(const struct message_part *part, size_t n_numbers)
 {
 	if (n_numbers == 0)
@@ -95,8 +108,44 @@ static struct range range_of(const struct message_part *part, const struct imap_
 	return (struct range){0};
 }
 
+bool imap_header_size(struct slice block, uint64_t *ret_size)
+{
+	size_t at = 0;
+	for (;;) {
+		struct slice rest = slice_from(block, at);
+		bool crlf = slice_starts(rest, SLICE("\r\n"));
+		if (crlf || slice_starts(rest, SLICE("\n"))) {
+			*ret_size = at + (crlf ? 2 : 1);
+			return true;
+		}
+		size_t lf = slice_index(rest, '\n');
+		if (lf == SIZE_MAX)
+			return false;
+		at += lf + 1;
+	}
+}
+
+/* HEADER and TEXT of the message itself need no structure, when its header is not strange. */
+static bool find_header_range(struct imap_session *s, const struct imap_section *section,
+                              struct range *ret_range)
+{
+	struct slice block;
+	uint64_t header_size;
+	uint64_t size = store_blob_reader(s->parsed.blob)->size;
+	bool header = section->what == IMAP_WHAT_HEADER;
+	if (s->parsed.root || section->n_numbers > 0 ||
+	    (!header && section->what != IMAP_WHAT_TEXT) ||
+	    !store_blob_bytes(s->parsed.blob, &block) ||
+	    !imap_header_size(slice_sub(block, 0, MESSAGE_HEADER_SIZE_MAX), &header_size))
+		return false;
+	ret_range->exists = true;
+	ret_range->offset = header ? 0 : header_size;
+	ret_range->size = header ? header_size : size - header_size;
+	return true;
+}
+
 static struct status find_range(struct imap_session *s, const struct imap_section *section,
-				struct range *ret_range)
+                                struct range *ret_range)
 {
 	const struct message_part *root;
 	struct store_reader *reader = store_blob_reader(s->parsed.blob);
@@ -106,9 +155,11 @@ static struct status find_range(struct imap_session *s, const struct imap_sectio
 		*ret_range = (struct range){true, 0, reader->size};
 		return ok();
 	}
+	if (find_header_range(s, section, ret_range))
+		return ok();
 	TRY(imap_message_root(s, &root));
 	const struct message_part *part =
-		message_part_find(root, section->numbers, section->n_numbers);
+	        message_part_find(root, section->numbers, section->n_numbers);
 	*ret_range = part ? range_of(part, section) : (struct range){0};
 	return ok();
 }
@@ -125,8 +176,8 @@ static void write_range(struct imap_session *s, uint64_t offset, uint64_t size)
 	CLEANUP(base_freep) uint8_t *piece = base_alloc((size_t)MIN(size, (uint64_t)PIECE_SIZE));
 	while (size > 0 && imap_out_ok(&s->out)) {
 		size_t n = 0;
-		struct status status = reader->read(
-			reader, offset, piece, (size_t)MIN(size, (uint64_t)PIECE_SIZE), &n);
+		struct status status = reader->read(reader, offset, piece,
+		                                    (size_t)MIN(size, (uint64_t)PIECE_SIZE), &n);
 		if (is_ok(status) && n == 0)
 			status = fail(ERR_CORRUPT, "a message is shorter than it was");
 		if (!is_ok(status)) {
@@ -174,7 +225,8 @@ static void select_fields(struct slice header, const struct imap_section *sectio
 	buf_add_str(out, "\r\n");
 }
 
-struct status imap_read_bytes(struct imap_session *s, uint64_t offset, uint64_t size, struct buf *out)
+struct status imap_read_bytes(struct imap_session *s, uint64_t offset, uint64_t size,
+                              struct buf *out)
 {
 	struct slice bytes;
 	if (store_blob_bytes(s->parsed.blob, &bytes)) {
@@ -211,15 +263,15 @@ struct status imap_header_block(struct imap_session *s, struct buf *bytes, struc
 	block = buf_slice(bytes);
 	if (reader->size > FIRST_READ && slice_find(block, SLICE("\r\n\r\n")) == SIZE_MAX &&
 	    slice_find(block, SLICE("\n\n")) == SIZE_MAX)
-		TRY(imap_read_bytes(s, FIRST_READ,
-				    MIN(reader->size, (uint64_t)MESSAGE_HEADER_SIZE_MAX) - FIRST_READ,
-				    bytes));
+		TRY(imap_read_bytes(
+		        s, FIRST_READ,
+		        MIN(reader->size, (uint64_t)MESSAGE_HEADER_SIZE_MAX) - FIRST_READ, bytes));
 	*ret_block = buf_slice(bytes);
 	return ok();
 }
 
 static struct status read_fields(struct imap_session *s, const struct imap_section *section,
-				 struct range range, struct buf *ret_fields)
+                                 struct range range, struct buf *ret_fields)
 {
 	struct buf header;
 	struct slice block;
@@ -228,8 +280,9 @@ static struct status read_fields(struct imap_session *s, const struct imap_secti
 	if (section->n_numbers == 0) {
 		status = imap_header_block(s, &header, &block);
 	} else {
-		status = imap_read_bytes(
-			s, range.offset, MIN(range.size, (uint64_t)MESSAGE_HEADER_SIZE_MAX), &header);
+		status = imap_read_bytes(s, range.offset,
+		                         MIN(range.size, (uint64_t)MESSAGE_HEADER_SIZE_MAX),
+		                         &header);
 		block = buf_slice(&header);
 	}
 	if (is_ok(status))
@@ -243,12 +296,12 @@ static struct status read_fields(struct imap_session *s, const struct imap_secti
 static void write_what(struct imap_session *s, const struct imap_section *section)
 {
 	static const char *const names[] = {
-		[IMAP_WHAT_ALL] = "",
-		[IMAP_WHAT_HEADER] = "HEADER",
-		[IMAP_WHAT_FIELDS] = "HEADER.FIELDS",
-		[IMAP_WHAT_FIELDS_NOT] = "HEADER.FIELDS.NOT",
-		[IMAP_WHAT_TEXT] = "TEXT",
-		[IMAP_WHAT_MIME] = "MIME",
+	        [IMAP_WHAT_ALL] = "",
+	        [IMAP_WHAT_HEADER] = "HEADER",
+	        [IMAP_WHAT_FIELDS] = "HEADER.FIELDS",
+	        [IMAP_WHAT_FIELDS_NOT] = "HEADER.FIELDS.NOT",
+	        [IMAP_WHAT_TEXT] = "TEXT",
+	        [IMAP_WHAT_MIME] = "MIME",
 	};
 	for (size_t i = 0; i < section->n_numbers; i++) {
 		if (i > 0)
@@ -270,15 +323,15 @@ static void write_what(struct imap_session *s, const struct imap_section *sectio
 }
 
 static void write_name(struct imap_session *s, const struct imap_section *section,
-		       const char *separator)
+                       const char *separator)
 {
 	static const char *const names[] = {
-		[IMAP_SECTION_BODY] = "BODY",
-		[IMAP_SECTION_BINARY] = "BINARY",
-		[IMAP_SECTION_BINARY_SIZE] = "BINARY.SIZE",
-		[IMAP_SECTION_RFC822] = "RFC822",
-		[IMAP_SECTION_RFC822_HEADER] = "RFC822.HEADER",
-		[IMAP_SECTION_RFC822_TEXT] = "RFC822.TEXT",
+	        [IMAP_SECTION_BODY] = "BODY",
+	        [IMAP_SECTION_BINARY] = "BINARY",
+	        [IMAP_SECTION_BINARY_SIZE] = "BINARY.SIZE",
+	        [IMAP_SECTION_RFC822] = "RFC822",
+	        [IMAP_SECTION_RFC822_HEADER] = "RFC822.HEADER",
+	        [IMAP_SECTION_RFC822_TEXT] = "RFC822.TEXT",
 	};
 	imap_out_str(&s->out, separator);
 	imap_out_str(&s->out, names[section->kind]);
@@ -305,7 +358,7 @@ static void write_literal_head(struct imap_session *s, uint64_t size)
 /* ---- BODY ----------------------------------------------------------------------------------- */
 
 static struct status write_body(struct imap_session *s, const struct imap_section *section,
-				const char *separator)
+                                const char *separator)
 {
 	struct range range;
 	struct buf fields;
@@ -329,7 +382,8 @@ static struct status write_body(struct imap_session *s, const struct imap_sectio
 		cut_partial(section, &offset, &size);
 		write_name(s, section, separator);
 		write_literal_head(s, size);
-		imap_out_slice(&s->out, slice_sub(buf_slice(&fields), (size_t)offset, (size_t)size));
+		imap_out_slice(&s->out,
+		               slice_sub(buf_slice(&fields), (size_t)offset, (size_t)size));
 	}
 	buf_done(&fields);
 	return status;
@@ -343,7 +397,7 @@ struct blob_source {
 };
 
 static struct status read_blob(const struct message_source *source, uint64_t offset, uint8_t *p,
-			       size_t n, size_t *ret_n)
+                               size_t n, size_t *ret_n)
 {
 	const struct store_reader *reader = ((const struct blob_source *)source)->reader;
 	return reader->read(reader, offset, p, n, ret_n);
@@ -365,7 +419,8 @@ static struct status window_add(struct message_sink *sink, struct slice piece)
 	uint64_t start = MAX(w->at, w->from);
 	uint64_t end = MIN(w->at + piece.n, w->to);
 	if (start < end) {
-		struct slice wanted = slice_sub(piece, (size_t)(start - w->at), (size_t)(end - start));
+		struct slice wanted =
+		        slice_sub(piece, (size_t)(start - w->at), (size_t)(end - start));
 		w->has_nul |= slice_index(wanted, 0) != SIZE_MAX;
 		if (w->out)
 			imap_out_slice(w->out, wanted);
@@ -380,7 +435,7 @@ static struct status window_add(struct message_sink *sink, struct slice piece)
 
 /* From its first byte to the window's end. */
 static struct status decode(struct imap_session *s, const struct message_part *part, bool raw,
-			    struct window_sink *w)
+                            struct window_sink *w)
 {
 	struct blob_source source = {{read_blob}, store_blob_reader(s->parsed.blob)};
 	struct message_part whole;
@@ -417,7 +472,7 @@ static uint64_t window_size(const struct window_sink *w)
 }
 
 static struct status write_binary_part(struct imap_session *s, const struct imap_section *section,
-				       const struct message_part *part, const char *separator)
+                                       const struct message_part *part, const char *separator)
 {
 	bool raw = section->n_numbers == 0;
 	struct window_sink count = {0};
@@ -445,13 +500,13 @@ static struct status write_binary_part(struct imap_session *s, const struct imap
 }
 
 static struct status write_binary(struct imap_session *s, const struct imap_section *section,
-				  const char *separator)
+                                  const char *separator)
 {
 	const struct message_part *root;
 	struct window_sink count = {.to = UINT64_MAX};
 	TRY(imap_message_root(s, &root));
 	const struct message_part *part =
-		message_part_find(root, section->numbers, section->n_numbers);
+	        message_part_find(root, section->numbers, section->n_numbers);
 	bool is_size = section->kind == IMAP_SECTION_BINARY_SIZE;
 	if (!part) {
 		write_name(s, section, separator);
@@ -467,7 +522,7 @@ static struct status write_binary(struct imap_session *s, const struct imap_sect
 }
 
 struct status imap_write_section(struct imap_session *s, const struct imap_section *section,
-				 const char *separator)
+                                 const char *separator)
 {
 	struct imap_section named = *section;
 	switch (section->kind) {

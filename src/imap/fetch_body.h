@@ -8,18 +8,24 @@
  * NOT_FOUND when it was expunged meanwhile. */
 struct status imap_open_message(struct imap_session *s, const struct store_entry *entry);
 
-/* Writes " NAME value" for a section of the open message. UNSUPPORTED, with nothing written: a transfer
- * encoding that nobody knows. Other failures: the message cannot be read. */
+/* Writes " NAME value" for a section of the open message. UNSUPPORTED, with nothing written: a
+ * transfer encoding that nobody knows. Other failures: the message cannot be read. */
 struct status imap_write_section(struct imap_session *s, const struct imap_section *section,
-				 const char *separator);
+                                 const char *separator);
 
 /* After a command: keeps what makes the next partial fetch of a large message cheap, no more. */
 void imap_shrink_parsed(struct imap_session *s);
 
+/* Size of the header that a message starts with, its blank line included: what message_parse gives
+ * as the root's header_size, without looking at the rest. False when the blank line is not in
+ * `block`. */
+bool imap_header_size(struct slice block, uint64_t *ret_size);
+
 struct status imap_message_root(struct imap_session *s, const struct message_part **ret_root);
 
 /* Bytes of the open message, appended. */
-struct status imap_read_bytes(struct imap_session *s, uint64_t offset, uint64_t size, struct buf *out);
+struct status imap_read_bytes(struct imap_session *s, uint64_t offset, uint64_t size,
+                              struct buf *out);
 /* The open message's start with all of its header, at most MESSAGE_HEADER_SIZE_MAX bytes: in the
  * store's memory, or read into `bytes`. What follows the blank line may be there too. */
 struct status imap_header_block(struct imap_session *s, struct buf *bytes, struct slice *ret_block);

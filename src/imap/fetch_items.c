@@ -1,9 +1,9 @@
 /* The grammar of FETCH.
  *
  *   fetch         = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
- *                   "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier) ")"]
- *   section       = "[" [section-msgtext / (section-part ["." section-text])] "]"
- *   partial       = "<" number64 "." nz-number64 ">"
+ *                   "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier)
+ * ")"] section       = "[" [section-msgtext / (section-part ["." section-text])] "]" partial = "<"
+ * number64 "." nz-number64 ">"
  *
  * Limits: IMAP_SECTIONS_MAX, IMAP_SECTION_DEPTH_MAX, IMAP_SECTION_FIELDS_MAX.
  */
@@ -101,7 +101,7 @@ static void read_section(struct cursor *c, struct arena *arena, struct imap_sect
 }
 
 static struct imap_section *add_section(struct cursor *c, struct arena *arena, struct imap_fetch *f,
-					enum imap_section_kind kind, bool peek)
+                                        enum imap_section_kind kind, bool peek)
 {
 	if (!f->sections)
 		f->sections = ARENA_ARRAY(arena, IMAP_SECTIONS_MAX, struct imap_section);
@@ -119,17 +119,12 @@ static const struct {
 	const char *name;
 	unsigned items;
 } plain_items[] = {
-	{"UID", IMAP_FETCH_UID},
-	{"FLAGS", IMAP_FETCH_FLAGS},
-	{"MODSEQ", IMAP_FETCH_MODSEQ},
-	{"INTERNALDATE", IMAP_FETCH_INTERNALDATE},
-	{"SAVEDATE", IMAP_FETCH_SAVEDATE},
-	{"RFC822.SIZE", IMAP_FETCH_SIZE},
-	{"EMAILID", IMAP_FETCH_EMAILID},
-	{"THREADID", IMAP_FETCH_THREADID},
-	{"ENVELOPE", IMAP_FETCH_ENVELOPE},
-	{"BODYSTRUCTURE", IMAP_FETCH_BODYSTRUCTURE},
-	{"BODY", IMAP_FETCH_BODY},
+        {"UID", IMAP_FETCH_UID},           {"FLAGS", IMAP_FETCH_FLAGS},
+        {"MODSEQ", IMAP_FETCH_MODSEQ},     {"INTERNALDATE", IMAP_FETCH_INTERNALDATE},
+        {"SAVEDATE", IMAP_FETCH_SAVEDATE}, {"RFC822.SIZE", IMAP_FETCH_SIZE},
+        {"EMAILID", IMAP_FETCH_EMAILID},   {"THREADID", IMAP_FETCH_THREADID},
+        {"ENVELOPE", IMAP_FETCH_ENVELOPE}, {"BODYSTRUCTURE", IMAP_FETCH_BODYSTRUCTURE},
+        {"BODY", IMAP_FETCH_BODY},
 };
 
 static const struct {
@@ -137,14 +132,14 @@ static const struct {
 	enum imap_section_kind kind;
 	bool peek, bracket;
 } section_items[] = {
-	{"BODY", IMAP_SECTION_BODY, false, true},
-	{"BODY.PEEK", IMAP_SECTION_BODY, true, true},
-	{"BINARY", IMAP_SECTION_BINARY, false, true},
-	{"BINARY.PEEK", IMAP_SECTION_BINARY, true, true},
-	{"BINARY.SIZE", IMAP_SECTION_BINARY_SIZE, true, true},
-	{"RFC822", IMAP_SECTION_RFC822, false, false},
-	{"RFC822.HEADER", IMAP_SECTION_RFC822_HEADER, true, false},
-	{"RFC822.TEXT", IMAP_SECTION_RFC822_TEXT, false, false},
+        {"BODY", IMAP_SECTION_BODY, false, true},
+        {"BODY.PEEK", IMAP_SECTION_BODY, true, true},
+        {"BINARY", IMAP_SECTION_BINARY, false, true},
+        {"BINARY.PEEK", IMAP_SECTION_BINARY, true, true},
+        {"BINARY.SIZE", IMAP_SECTION_BINARY_SIZE, true, true},
+        {"RFC822", IMAP_SECTION_RFC822, false, false},
+        {"RFC822.HEADER", IMAP_SECTION_RFC822_HEADER, true, false},
+        {"RFC822.TEXT", IMAP_SECTION_RFC822_TEXT, false, false},
 };
 
 static bool is_item_char(uint8_t c)
@@ -160,8 +155,8 @@ static void read_item(struct cursor *c, struct arena *arena, struct imap_fetch *
 		if (section_items[i].bracket != bracket ||
 		    !slice_ieq_str(name, section_items[i].name))
 			continue;
-		struct imap_section *section = add_section(c, arena, f, section_items[i].kind,
-							   section_items[i].peek);
+		struct imap_section *section =
+		        add_section(c, arena, f, section_items[i].kind, section_items[i].peek);
 		if (bracket && section)
 			read_section(c, arena, section);
 		return;

@@ -4,8 +4,8 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 
-#define IMAP_SECTIONS_MAX 500u      /* body sections in one FETCH */
-#define IMAP_SECTION_DEPTH_MAX 100u /* numbers in one section */
+#define IMAP_SECTIONS_MAX       500u /* body sections in one FETCH */
+#define IMAP_SECTION_DEPTH_MAX  100u /* numbers in one section */
 #define IMAP_SECTION_FIELDS_MAX 500u /* header fields in one section */
 
 enum imap_fetch_item {

@@ -1,13 +1,13 @@
-/* Flags: their names, lists of them, and the FETCH responses that tell them (RFC 9051 sections 2.3.2
- * and 7.5.2, RFC 7162 section 3.1). \Recent is never set: see docs/deviations.md. */
+/* Flags: their names, lists of them, and the FETCH responses that tell them (RFC 9051
+ * sections 2.3.2 and 7.5.2, RFC 7162 section 3.1). \Recent is never set: see docs/deviations.md. */
 #include "imap/session_private.h"
 
 static const struct {
 	uint64_t bit;
 	const char *name;
 } system_flags[] = {
-	{STORE_ANSWERED, "\\Answered"}, {STORE_FLAGGED, "\\Flagged"}, {STORE_DELETED, "\\Deleted"},
-	{STORE_SEEN, "\\Seen"},         {STORE_DRAFT, "\\Draft"},
+        {STORE_ANSWERED, "\\Answered"}, {STORE_FLAGGED, "\\Flagged"}, {STORE_DELETED, "\\Deleted"},
+        {STORE_SEEN, "\\Seen"},         {STORE_DRAFT, "\\Draft"},
 };
 
 uint64_t imap_system_flag(struct slice name)
@@ -42,8 +42,8 @@ static void add_flag(struct cursor *c, struct imap_flags *flags)
 
 static bool flags_init(struct cursor *c, struct arena *arena, struct imap_flags *flags)
 {
-	*flags = (struct imap_flags){
-		.keywords = ARENA_ARRAY(arena, STORE_KEYWORDS_MAX, struct slice)};
+	*flags = (struct imap_flags){.keywords =
+	                                     ARENA_ARRAY(arena, STORE_KEYWORDS_MAX, struct slice)};
 	if (!flags->keywords)
 		cursor_fail(c, "the command needs too much memory");
 	return cursor_ok(c);
@@ -104,7 +104,7 @@ void imap_write_flags(struct imap_session *s, uint64_t flags, const struct store
 }
 
 void imap_tell_flags(struct imap_session *s, uint32_t index, const struct store_entry *entry,
-		     const struct store_view *names, bool uid)
+                     const struct store_view *names, bool uid)
 {
 	struct imap_out *out = &s->out;
 	imap_out_str(out, "* ");

@@ -39,7 +39,7 @@ struct status imap_mailbox_name(struct imap_session *s, struct slice text, struc
 }
 
 bool imap_read_mailbox(struct imap_session *s, struct imap_args *args, struct slice *ret_name,
-		       struct imap_reply *ret_reply)
+                       struct imap_reply *ret_reply)
 {
 	imap_sp(&args->c);
 	struct slice text = imap_astring(&args->c, &s->arena);
@@ -99,8 +99,8 @@ void imap_write_mailbox_id(struct imap_session *s, struct store_mailbox_id id)
 	imap_out_printf(&s->out, "F%" PRId64, id.v);
 }
 
-/* The pattern as a machine with one state per byte: `on` holds the states reached. A wildcard's state
- * stays on while it may swallow the byte, and turns its successor on at once. */
+/* The pattern as a machine with one state per byte: `on` holds the states reached. A wildcard's
+ * state stays on while it may swallow the byte, and turns its successor on at once. */
 bool imap_pattern_matches(struct slice pattern, struct slice name, size_t n_folded)
 {
 	bool on[IMAP_PATTERN_MAX + 1] = {true};
@@ -116,13 +116,13 @@ bool imap_pattern_matches(struct slice pattern, struct slice name, size_t n_fold
 			break;
 		uint8_t c = name.p[at];
 		for (size_t i = n + 1; i-- > 0;) {
-			bool wild = i < n && (pattern.p[i] == '*' ||
-					      (pattern.p[i] == '%' && c != '/'));
+			bool wild =
+			        i < n && (pattern.p[i] == '*' || (pattern.p[i] == '%' && c != '/'));
 			bool before = i > 0 && on[i - 1] && pattern.p[i - 1] != '*' &&
-				      pattern.p[i - 1] != '%';
+			              pattern.p[i - 1] != '%';
 			bool same = before && (pattern.p[i - 1] == c ||
-					       (at < n_folded && ascii_lower(pattern.p[i - 1]) ==
-									 ascii_lower(c)));
+			                       (at < n_folded &&
+			                        ascii_lower(pattern.p[i - 1]) == ascii_lower(c)));
 			on[i] = same || (wild && on[i]);
 		}
 	}

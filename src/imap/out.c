@@ -13,22 +13,12 @@ void imap_out_init(struct imap_out *out, struct stream *stream)
 	*out = (struct imap_out){.stream = stream, .status = ok()};
 }
 
-void imap_out_slice(struct imap_out *out, struct slice s)
+void imap_out_slow(struct imap_out *out, struct slice s)
 {
 	if (out->to)
 		buf_add(out->to, s);
 	else if (imap_out_ok(out))
 		out->status = stream_write(out->stream, s);
-}
-
-void imap_out_str(struct imap_out *out, const char *s)
-{
-	imap_out_slice(out, slice_of(s, strlen(s)));
-}
-
-void imap_out_byte(struct imap_out *out, uint8_t byte)
-{
-	imap_out_slice(out, slice_of(&byte, 1));
 }
 
 void imap_out_u64(struct imap_out *out, uint64_t value)
@@ -72,7 +62,7 @@ static bool quotable(struct slice s)
 
 /* Calls emit for pieces of s that need no change and for each byte's replacement in between. */
 static void with_replaced(struct slice s, bool in_quotes,
-			  void (*emit)(void *context, struct slice piece), void *context)
+                          void (*emit)(void *context, struct slice piece), void *context)
 {
 	size_t start = 0;
 	for (size_t i = 0; i < s.n; i++) {
@@ -143,14 +133,28 @@ void imap_out_text(struct imap_out *out, struct slice text)
 			imap_out_byte(out, text.p[i]);
 }
 
+static uint8_t *two_digits(uint8_t *p, int value)
+{
+	p[0] = (uint8_t)('0' + value / 10 % 10);
+	p[1] = (uint8_t)('0' + value % 10);
+	return p + 2;
+}
+
+/* Not by printf: FETCH writes one of these for each message. */
 void imap_out_date_time(struct imap_out *out, int64_t unix_s)
 {
+	uint8_t text[] = "\" 1-Jan-1970 00:00:00 +0000\"";
 	struct civil_time t = civil_from_unix(unix_s);
 	/* The grammar has room for four digits of a year only. */
 	if (t.year < 0 || t.year > 9999)
 		t = civil_from_unix(0);
-	char text[64];
-	int n = snprintf(text, sizeof(text), "\"%2d-%s-%04d %02d:%02d:%02d +0000\"", t.day,
-			 civil_month_names[t.month - 1], t.year, t.hour, t.minute, t.second);
-	imap_out_slice(out, slice_of(text, (size_t)n));
+	two_digits(text + 1, t.day);
+	if (t.day < 10)
+		text[1] = ' ';
+	memcpy(text + 4, civil_month_names[t.month - 1], 3);
+	two_digits(two_digits(text + 8, t.year / 100), t.year % 100);
+	two_digits(text + 13, t.hour);
+	two_digits(text + 16, t.minute);
+	two_digits(text + 19, t.second);
+	imap_out_slice(out, slice_of(text, sizeof(text) - 1));
 }

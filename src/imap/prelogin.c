@@ -4,8 +4,8 @@
  * announced and no AUTH= (RFC 9051 section 6.2.3). STARTTLS forgets everything, including plaintext
  * the client sent too early (stream_start_tls drops it; section 6.2.1).
  *
- * Limits: a line of LINE_MAX bytes, LITERALS_MAX literals of together LITERALS_SIZE bytes, an overall
- * deadline, failures_max failed logins, bad_max useless commands.
+ * Limits: a line of LINE_MAX bytes, LITERALS_MAX literals of together LITERALS_SIZE bytes, an
+ * overall deadline, failures_max failed logins, bad_max useless commands.
  */
 #include "imap/prelogin.h"
 
@@ -15,11 +15,11 @@
 #include "imap/reader.h"
 
 #define LINE_MAX_SIZE ((size_t)8 * 1024)
-#define LITERALS_MAX 64u /* ID may have two for each of its pairs */
+#define LITERALS_MAX  64u /* ID may have two for each of its pairs */
 #define LITERALS_SIZE ((uint64_t)8 * 1024)
-#define NON_SYNC_MAX 4096u /* LITERAL-, RFC 7888 section 5 */
-#define DISCARD_MAX ((uint64_t)64 * 1024)
-#define ARENA_SIZE ((size_t)64 * 1024)
+#define NON_SYNC_MAX  4096u /* LITERAL-, RFC 7888 section 5 */
+#define DISCARD_MAX   ((uint64_t)64 * 1024)
+#define ARENA_SIZE    ((size_t)64 * 1024)
 #define CHALLENGE_MAX ((size_t)16 * 1024)
 
 enum outcome {
@@ -174,14 +174,14 @@ static enum outcome refuse_login(struct prelogin *p, struct status status)
 		return answer(p, "NO [AUTHORIZATIONFAILED] This account may not log in here");
 	if (status.code == ERR_UNSUPPORTED)
 		return answer(p, "NO [CANNOT] This mechanism cannot be used here");
-	return answer(p, "NO [UNAVAILABLE] Logging in does not work at the moment, try again later");
+	return answer(p,
+	              "NO [UNAVAILABLE] Logging in does not work at the moment, try again later");
 }
 
 static enum outcome refuse_insecure(struct prelogin *p)
 {
-	return answer(p, may_starttls(p)
-				 ? "NO [PRIVACYREQUIRED] Use STARTTLS first"
-				 : "NO [PRIVACYREQUIRED] Logging in needs TLS");
+	return answer(p, may_starttls(p) ? "NO [PRIVACYREQUIRED] Use STARTTLS first"
+	                                 : "NO [PRIVACYREQUIRED] Logging in needs TLS");
 }
 
 static enum outcome cmd_login(struct prelogin *p, struct cursor *args)
@@ -243,8 +243,9 @@ static struct status finish_sasl(struct prelogin *p, struct buf *challenge, stru
 	return response->n == 0 ? ok() : fail(ERR_SYNTAX, "nothing was expected");
 }
 
-static struct status run_sasl(struct prelogin *p, struct slice mechanism, const struct slice *initial,
-			      struct buf *challenge, struct buf *response)
+static struct status run_sasl(struct prelogin *p, struct slice mechanism,
+                              const struct slice *initial, struct buf *challenge,
+                              struct buf *response)
 {
 	const struct imap_auth_ops *auth = p->options->auth;
 	void *context = p->options->auth_context;
@@ -264,7 +265,7 @@ static bool connection_is_over(enum err code)
 }
 
 static enum outcome authenticate(struct prelogin *p, struct slice mechanism,
-				 const struct slice *initial)
+                                 const struct slice *initial)
 {
 	struct buf challenge, response;
 	buf_init(&challenge, CHALLENGE_MAX);
@@ -310,9 +311,10 @@ static enum outcome cmd_authenticate(struct prelogin *p, struct cursor *args)
 }
 
 static const struct prelogin_command commands[] = {
-	{"CAPABILITY", cmd_capability}, {"NOOP", cmd_noop},   {"LOGOUT", cmd_logout},
-	{"ID", cmd_id},                 {"LOGIN", cmd_login}, {"AUTHENTICATE", cmd_authenticate},
-	{"STARTTLS", cmd_starttls},
+        {"CAPABILITY", cmd_capability}, {"NOOP", cmd_noop},
+        {"LOGOUT", cmd_logout},         {"ID", cmd_id},
+        {"LOGIN", cmd_login},           {"AUTHENTICATE", cmd_authenticate},
+        {"STARTTLS", cmd_starttls},
 };
 
 static enum outcome run_command(struct prelogin *p)
@@ -381,15 +383,15 @@ static enum outcome run(struct prelogin *p)
 }
 
 struct status imap_prelogin_run(const struct imap_prelogin_options *options,
-				struct imap_prelogin_result *ret_result)
+                                struct imap_prelogin_result *ret_result)
 {
 	static const struct imap_reader_limits limits = {
-		.line_max = LINE_MAX_SIZE,
-		.literal_max = LITERALS_SIZE,
-		.non_sync_max = NON_SYNC_MAX,
-		.total_max = LITERALS_SIZE,
-		.literals_max = LITERALS_MAX,
-		.discard_max = DISCARD_MAX,
+	        .line_max = LINE_MAX_SIZE,
+	        .literal_max = LITERALS_SIZE,
+	        .non_sync_max = NON_SYNC_MAX,
+	        .total_max = LITERALS_SIZE,
+	        .literals_max = LITERALS_MAX,
+	        .discard_max = DISCARD_MAX,
 	};
 	struct prelogin p = {.options = options, .status = ok()};
 	imap_reader_init(&p.reader, options->stream, &limits);
@@ -397,7 +399,7 @@ struct status imap_prelogin_run(const struct imap_prelogin_options *options,
 	arena_init(&p.arena, ARENA_SIZE);
 	p.reader.clock = options->clock;
 	p.reader.deadline_ms = clock_monotonic_ms(options->clock) +
-			       (options->total_ms ? options->total_ms : 3 * 60 * 1000);
+	                       (options->total_ms ? options->total_ms : 3 * 60 * 1000);
 	options->stream->timeout_ms = options->timeout_ms ? options->timeout_ms : 60 * 1000;
 	enum outcome outcome = run(&p);
 	if (outcome == AUTHENTICATED) {

@@ -1,8 +1,8 @@
 /* An IMAP connection until it is authenticated: greeting, STARTTLS, LOGIN, AUTHENTICATE.
  *
- * Runs in the gate, which owns nothing: who may log in is asked through imap_auth_ops. It never says
- * the final OK of a successful login: that is the account room's, which first has to open the account
- * (imap_session_options.login_tag).
+ * Runs in the gate, which owns nothing: who may log in is asked through imap_auth_ops. It never
+ * says the final OK of a successful login: that is the account room's, which first has to open the
+ * account (imap_session_options.login_tag).
  */
 #pragma once
 
@@ -10,20 +10,21 @@
 #include "base/stream.h"
 #include "imap/syntax.h"
 
-/* How a question about credentials is answered: OK, or AUTH (they are wrong), DENIED (right, but this
- * account may not), SYNTAX (a malformed SASL message), BUSY/TEMPORARY/IO... (not now), LIMIT (too many
- * tries: the connection is to end). */
+/* How a question about credentials is answered: OK, or AUTH (they are wrong), DENIED (right, but
+ * this account may not), SYNTAX (a malformed SASL message), BUSY/TEMPORARY/IO... (not now), LIMIT
+ * (too many tries: the connection is to end). */
 struct imap_auth_ops {
 	struct status (*login)(void *context, struct slice user, struct slice password);
 	/* SASL (RFC 4422). `challenge` is empty on entry and gets the bytes for the client, raw.
-	 * *ret_done: the exchange is over and has succeeded; a challenge is then data that goes with
-	 * success, for which prelogin does what IMAP needs. initial is NULL without one. */
+	 * *ret_done: the exchange is over and has succeeded; a challenge is then data that goes
+	 * with success, for which prelogin does what IMAP needs. initial is NULL without one. */
 	struct status (*start)(void *context, struct slice mechanism, const struct slice *initial,
-			       struct buf *challenge, bool *ret_done);
+	                       struct buf *challenge, bool *ret_done);
 	struct status (*step)(void *context, struct slice response, struct buf *challenge,
-			      bool *ret_done);
-	/* The exchange came to nothing: forget it. Called once after any start that did not end in a
-	 * login, be it that start or step refused, the client cancelled or the connection ended. */
+	                      bool *ret_done);
+	/* The exchange came to nothing: forget it. Called once after any start that did not end in
+	 * a login, be it that start or step refused, the client cancelled or the connection ended.
+	 */
 	void (*abort)(void *context);
 };
 
@@ -32,7 +33,8 @@ struct imap_prelogin_options {
 	const struct clock *clock;
 	const struct imap_auth_ops *auth;
 	void *auth_context;
-	/* Offered mechanisms, upper case, NULL-terminated; `secure` is asked again after STARTTLS. */
+	/* Offered mechanisms, upper case, NULL-terminated; `secure` is asked again after STARTTLS.
+	 */
 	const char *const *mechanisms;
 	/* More that are offered once TLS is on ("SCRAM-SHA-256-PLUS"). May be NULL. */
 	const char *const *tls_mechanisms;
@@ -53,4 +55,4 @@ struct imap_prelogin_result {
  * connection has ended or is to be closed, after what was written has been flushed (done here):
  * CANCELED (LOGOUT), PROTOCOL, TIMEOUT, AUTH (too many failures), CLOSED, IO, TLS. */
 struct status imap_prelogin_run(const struct imap_prelogin_options *options,
-				struct imap_prelogin_result *ret_result);
+                                struct imap_prelogin_result *ret_result);

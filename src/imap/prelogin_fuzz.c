@@ -1,5 +1,5 @@
-/* Sessions before login: the same answers at any split, whole lines only, and nobody gets in without
- * the password. */
+/* Sessions before login: the same answers at any split, whole lines only, and nobody gets in
+ * without the password. */
 #include "base/stream_mem.h"
 #include "imap/prelogin.h"
 
@@ -24,7 +24,8 @@ static struct status login(void *context, struct slice user, struct slice passwo
 	return c->proved ? ok() : fail(ERR_AUTH, "wrong");
 }
 
-static struct status step(void *context, struct slice response, struct buf *challenge, bool *ret_done)
+static struct status step(void *context, struct slice response, struct buf *challenge,
+                          bool *ret_done)
 {
 	struct credentials *c = context;
 	if (response.n == 0) {
@@ -39,7 +40,7 @@ static struct status step(void *context, struct slice response, struct buf *chal
 }
 
 static struct status start(void *context, struct slice mechanism, const struct slice *initial,
-			   struct buf *challenge, bool *ret_done)
+                           struct buf *challenge, bool *ret_done)
 {
 	(void)mechanism;
 	return initial ? step(context, *initial, challenge, ret_done) : ok();
@@ -60,14 +61,14 @@ static void run(struct slice input, size_t chunk, struct buf *ret_output)
 	struct imap_prelogin_result result;
 	stream_mem_init(&m, input, chunk);
 	struct imap_prelogin_options options = {
-		.stream = &m.stream,
-		.clock = &still_clock,
-		.auth = &auth,
-		.auth_context = &credentials,
-		.mechanisms = mechanisms,
-		.allow_plain_login = true,
-		.failures_max = 5,
-		.bad_max = 50,
+	        .stream = &m.stream,
+	        .clock = &still_clock,
+	        .auth = &auth,
+	        .auth_context = &credentials,
+	        .mechanisms = mechanisms,
+	        .allow_plain_login = true,
+	        .failures_max = 5,
+	        .bad_max = 50,
 	};
 	struct status status = imap_prelogin_run(&options, &result);
 	ASSERT(is_ok(status) == credentials.proved);

@@ -1,5 +1,5 @@
-/* Prelogin sessions as scripts: what the client sends, what the server answers, how it ends; each at
- * several splits of the input. */
+/* Prelogin sessions as scripts: what the client sends, what the server answers, how it ends; each
+ * at several splits of the input. */
 #include "imap/prelogin.h"
 
 #include "base/stream_mem.h"
@@ -53,7 +53,7 @@ static struct status test_login(void *context, struct slice user, struct slice p
 
 /* PLAIN takes "user:password"; ECHO asks twice and gives data with its success. */
 static struct status test_start(void *context, struct slice mechanism, const struct slice *initial,
-				struct buf *challenge, bool *ret_done)
+                                struct buf *challenge, bool *ret_done)
 {
 	struct credentials *c = context;
 	c->n_started++;
@@ -71,7 +71,7 @@ static struct status test_start(void *context, struct slice mechanism, const str
 }
 
 static struct status test_step(void *context, struct slice response, struct buf *challenge,
-			       bool *ret_done)
+                               bool *ret_done)
 {
 	struct credentials *c = context;
 	bool first = c->n_steps == 2;
@@ -99,9 +99,9 @@ static const char *const tls_mechanisms[] = {"PLUS", NULL};
 
 enum flags { CLEAR = 1, STARTTLS = 2, TLS = 4 };
 
-#define CAPA "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID"
-#define OPEN "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO] hello\r\n"
-#define CLOSED "* OK [CAPABILITY " CAPA " LOGINDISABLED] hello\r\n"
+#define CAPA    "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID"
+#define OPEN    "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO] hello\r\n"
+#define CLOSED  "* OK [CAPABILITY " CAPA " LOGINDISABLED] hello\r\n"
 #define UPGRADE "* OK [CAPABILITY " CAPA " STARTTLS LOGINDISABLED] hello\r\n"
 
 struct session_case {
@@ -122,20 +122,20 @@ static void run_case(const struct session_case *k, size_t chunk)
 	m.allow_tls = true;
 	m.stream.tls.on = k->flags & TLS;
 	struct imap_prelogin_options options = {
-		.stream = &m.stream,
-		.clock = &test_clock,
-		.auth = &auth,
-		.auth_context = &credentials,
-		.mechanisms = mechanisms,
-		.tls_mechanisms = tls_mechanisms,
-		.allow_starttls = k->flags & STARTTLS,
-		.allow_plain_login = k->flags & CLEAR,
-		.greeting = "hello",
+	        .stream = &m.stream,
+	        .clock = &test_clock,
+	        .auth = &auth,
+	        .auth_context = &credentials,
+	        .mechanisms = mechanisms,
+	        .tls_mechanisms = tls_mechanisms,
+	        .allow_starttls = k->flags & STARTTLS,
+	        .allow_plain_login = k->flags & CLEAR,
+	        .greeting = "hello",
 	};
 	struct status status = imap_prelogin_run(&options, &result);
 	if (!slice_eq_str(stream_mem_output(&m), k->output))
 		print_error("chunk %zu, input %.*s\ngot      %.*s\nexpected %s\n", chunk,
-			    SLICE_FMT(k->input), SLICE_FMT(stream_mem_output(&m)), k->output);
+		            SLICE_FMT(k->input), SLICE_FMT(stream_mem_output(&m)), k->output);
 	assert_true(slice_eq_str(stream_mem_output(&m), k->output));
 	assert_string_equal(err_name(status.code), err_name(k->end));
 	if (is_ok(status)) {
@@ -150,98 +150,101 @@ static void run_case(const struct session_case *k, size_t chunk)
 }
 
 static const struct session_case cases[] = {
-	{CLEAR, SLICE("a LOGIN me secret\r\n"), OPEN, ERR_OK, "a", ""},
-	{CLEAR, SLICE("a login \"me\" {6+}\r\nsecret\r\nb SELECT x\r\n"), OPEN, ERR_OK, "a",
-	 "b SELECT x\r\n"},
-	{CLEAR, SLICE("a LOGIN {2}\r\nme {6}\r\nsecret\r\n"), OPEN "+ OK\r\n+ OK\r\n", ERR_OK, "a", ""},
-	{CLEAR, SLICE("a CAPABILITY\r\nb NOOP\r\nc LOGOUT\r\n"),
-	 OPEN "* CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO\r\na OK CAPABILITY done\r\n"
-	      "b OK NOOP done\r\n* BYE Goodbye\r\nc OK LOGOUT done\r\n",
-	 ERR_CANCELED, NULL, NULL},
-	{CLEAR, SLICE("a ID (\"name\" \"x\")\r\nb ID NIL\r\nc ID\r\nd LOGOUT\r\n"),
-	 OPEN "* ID (\"name\" \"mailkeep\")\r\na OK ID done\r\n"
-	      "* ID (\"name\" \"mailkeep\")\r\nb OK ID done\r\nc BAD a single space is missing\r\n"
-	      "* BYE Goodbye\r\nd OK LOGOUT done\r\n",
-	 ERR_CANCELED, NULL, NULL},
-	/* SASL */
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN bWU6c2VjcmV0\r\n"), OPEN, ERR_OK, "a", ""},
-	{CLEAR, SLICE("a AUTHENTICATE plain\r\nbWU6c2VjcmV0\r\nrest"), OPEN "+ \r\n", ERR_OK, "a",
-	 "rest"},
-	{CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\n\r\n"),
-	 OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\n", ERR_OK, "a", ""},
-	{CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\n*\r\n"),
-	 OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\na BAD Cancelled as asked\r\n", ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\neWVz\r\n"),
-	 OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\na BAD that is no valid SASL message\r\n", ERR_CLOSED, NULL,
-	 NULL},
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN\r\n*\r\nb NOOP\r\n"),
-	 OPEN "+ \r\na BAD Cancelled as asked\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN =\r\n"), OPEN "a BAD that is no valid SASL message\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN bWU6\x01\r\nb AUTHENTICATE PLAIN \r\n"),
-	 OPEN "a BAD the initial response is not base64\r\n"
-	      "b BAD AUTHENTICATE takes a mechanism and an initial response in base64\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN\r\nbW!\r\nb AUTHENTICATE NTLM\r\nc AUTHENTICATE PLUS\r\n"
-		      "d AUTHENTICATE\r\n"),
-	 OPEN "+ \r\na BAD that is no valid SASL message\r\n"
-	      "b NO [CANNOT] This mechanism is not offered\r\n"
-	      "c NO [CANNOT] This mechanism is not offered\r\n"
-	      "d BAD AUTHENTICATE takes a mechanism and an initial response in base64\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a AUTHENTICATE PLAIN\r\nbWU6"), OPEN "+ \r\n", ERR_CLOSED, NULL, NULL},
-	/* what goes wrong */
-	{CLEAR, SLICE("a LOGIN me wrong\r\nb LOGIN me\r\nc LOGIN me secret x\r\nd LOGIN\r\n"),
-	 OPEN "a NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
-	      "b BAD a single space is missing\r\nc BAD LOGIN takes a user name and a password\r\n"
-	      "d BAD a single space is missing\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a LOGIN down x\r\nb LOGIN locked x\r\nc LOGIN guesser x\r\nd NOOP\r\n"),
-	 OPEN "a NO [UNAVAILABLE] Logging in does not work at the moment, try again later\r\n"
-	      "b NO [AUTHORIZATIONFAILED] This account may not log in here\r\n"
-	      "c NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
-	      "* BYE Too many failed logins\r\n",
-	 ERR_AUTH, NULL, NULL},
-	{CLEAR, SLICE("a LOGIN x y\r\nb LOGIN x y\r\nc LOGIN x y\r\nd LOGIN me secret\r\n"),
-	 OPEN "a NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
-	      "b NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
-	      "c NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
-	      "* BYE Too many failed logins\r\n",
-	 ERR_AUTH, NULL, NULL},
-	{CLEAR, SLICE("GET / HTTP/1.1\r\nHost: x\r\n\r\na SELECT x\r\nb XYZ\r\nc NOOP\r\n"),
-	 OPEN "GET BAD Unknown command, or one that needs a login first\r\n"
-	      "Host: BAD Unknown command, or one that needs a login first"
-	      "\r\n* BAD a command starts with a tag\r\n"
-	      "a BAD Unknown command, or one that needs a login first\r\n"
-	      "b BAD Unknown command, or one that needs a login first\r\n"
-	      "* BYE Too many commands that make no sense\r\n",
-	 ERR_PROTOCOL, NULL, NULL},
-	{CLEAR, SLICE("a LOGIN {4097+}\r\n"), OPEN, ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a LOGIN {8193}\r\nb NOOP\r\n"),
-	 OPEN "a BAD the command's literals are too large\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL,
-	 NULL},
-	{CLEAR, SLICE("a LOGIN {99999999+}\r\nb NOOP\r\n"), OPEN "* BYE the literal is far too large\r\n",
-	 ERR_PROTOCOL, NULL, NULL},
-	{CLEAR, SLICE("a NOOP\nb NOOP \r\nc NOOP\r\n"),
-	 OPEN "a BAD a line must end in CR LF\r\nb BAD NOOP takes no arguments\r\nc OK NOOP done\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{CLEAR, SLICE("a STARTTLS\r\nb NOOP\r\n"),
-	 OPEN "a BAD TLS is not available here\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL, NULL},
-	/* without TLS */
-	{0, SLICE("a LOGIN me secret\r\nb AUTHENTICATE PLAIN bWU6c2VjcmV0\r\n"),
-	 CLOSED "a NO [PRIVACYREQUIRED] Logging in needs TLS\r\n"
-		"b NO [PRIVACYREQUIRED] Logging in needs TLS\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{STARTTLS, SLICE("a LOGIN me secret\r\nb STARTTLS x\r\n"),
-	 UPGRADE "a NO [PRIVACYREQUIRED] Use STARTTLS first\r\n"
-		 "b BAD STARTTLS takes no arguments\r\n",
-	 ERR_CLOSED, NULL, NULL},
-	{TLS, SLICE("a AUTHENTICATE PLUS bWU6c2VjcmV0\r\n"),
-	 "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO AUTH=PLUS] hello\r\n", ERR_OK, "a", ""},
-	{TLS | STARTTLS, SLICE("a STARTTLS\r\n"),
-	 "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO AUTH=PLUS] hello\r\n"
-	 "a BAD TLS is on already\r\n",
-	 ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a LOGIN me secret\r\n"), OPEN, ERR_OK, "a", ""},
+        {CLEAR, SLICE("a login \"me\" {6+}\r\nsecret\r\nb SELECT x\r\n"), OPEN, ERR_OK, "a",
+         "b SELECT x\r\n"},
+        {CLEAR, SLICE("a LOGIN {2}\r\nme {6}\r\nsecret\r\n"), OPEN "+ OK\r\n+ OK\r\n", ERR_OK, "a",
+         ""},
+        {CLEAR, SLICE("a CAPABILITY\r\nb NOOP\r\nc LOGOUT\r\n"),
+         OPEN "* CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO\r\na OK CAPABILITY done\r\n"
+              "b OK NOOP done\r\n* BYE Goodbye\r\nc OK LOGOUT done\r\n",
+         ERR_CANCELED, NULL, NULL},
+        {CLEAR, SLICE("a ID (\"name\" \"x\")\r\nb ID NIL\r\nc ID\r\nd LOGOUT\r\n"),
+         OPEN "* ID (\"name\" \"mailkeep\")\r\na OK ID done\r\n"
+              "* ID (\"name\" \"mailkeep\")\r\nb OK ID done\r\nc BAD a single space is missing\r\n"
+              "* BYE Goodbye\r\nd OK LOGOUT done\r\n",
+         ERR_CANCELED, NULL, NULL},
+        /* SASL */
+        {CLEAR, SLICE("a AUTHENTICATE PLAIN bWU6c2VjcmV0\r\n"), OPEN, ERR_OK, "a", ""},
+        {CLEAR, SLICE("a AUTHENTICATE plain\r\nbWU6c2VjcmV0\r\nrest"), OPEN "+ \r\n", ERR_OK, "a",
+         "rest"},
+        {CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\n\r\n"),
+         OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\n", ERR_OK, "a", ""},
+        {CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\n*\r\n"),
+         OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\na BAD Cancelled as asked\r\n", ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a AUTHENTICATE ECHO bWU6c2VjcmV0\r\neWVz\r\neWVz\r\n"),
+         OPEN "+ bW9yZQ==\r\n+ dj1vaw==\r\na BAD that is no valid SASL message\r\n", ERR_CLOSED,
+         NULL, NULL},
+        {CLEAR, SLICE("a AUTHENTICATE PLAIN\r\n*\r\nb NOOP\r\n"),
+         OPEN "+ \r\na BAD Cancelled as asked\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a AUTHENTICATE PLAIN =\r\n"), OPEN "a BAD that is no valid SASL message\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a AUTHENTICATE PLAIN bWU6\x01\r\nb AUTHENTICATE PLAIN \r\n"),
+         OPEN "a BAD the initial response is not base64\r\n"
+              "b BAD AUTHENTICATE takes a mechanism and an initial response in base64\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {CLEAR,
+         SLICE("a AUTHENTICATE PLAIN\r\nbW!\r\nb AUTHENTICATE NTLM\r\nc AUTHENTICATE PLUS\r\n"
+               "d AUTHENTICATE\r\n"),
+         OPEN "+ \r\na BAD that is no valid SASL message\r\n"
+              "b NO [CANNOT] This mechanism is not offered\r\n"
+              "c NO [CANNOT] This mechanism is not offered\r\n"
+              "d BAD AUTHENTICATE takes a mechanism and an initial response in base64\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a AUTHENTICATE PLAIN\r\nbWU6"), OPEN "+ \r\n", ERR_CLOSED, NULL, NULL},
+        /* what goes wrong */
+        {CLEAR, SLICE("a LOGIN me wrong\r\nb LOGIN me\r\nc LOGIN me secret x\r\nd LOGIN\r\n"),
+         OPEN "a NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
+              "b BAD a single space is missing\r\nc BAD LOGIN takes a user name and a password\r\n"
+              "d BAD a single space is missing\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a LOGIN down x\r\nb LOGIN locked x\r\nc LOGIN guesser x\r\nd NOOP\r\n"),
+         OPEN "a NO [UNAVAILABLE] Logging in does not work at the moment, try again later\r\n"
+              "b NO [AUTHORIZATIONFAILED] This account may not log in here\r\n"
+              "c NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
+              "* BYE Too many failed logins\r\n",
+         ERR_AUTH, NULL, NULL},
+        {CLEAR, SLICE("a LOGIN x y\r\nb LOGIN x y\r\nc LOGIN x y\r\nd LOGIN me secret\r\n"),
+         OPEN "a NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
+              "b NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
+              "c NO [AUTHENTICATIONFAILED] User name or password is wrong\r\n"
+              "* BYE Too many failed logins\r\n",
+         ERR_AUTH, NULL, NULL},
+        {CLEAR, SLICE("GET / HTTP/1.1\r\nHost: x\r\n\r\na SELECT x\r\nb XYZ\r\nc NOOP\r\n"),
+         OPEN "GET BAD Unknown command, or one that needs a login first\r\n"
+              "Host: BAD Unknown command, or one that needs a login first"
+              "\r\n* BAD a command starts with a tag\r\n"
+              "a BAD Unknown command, or one that needs a login first\r\n"
+              "b BAD Unknown command, or one that needs a login first\r\n"
+              "* BYE Too many commands that make no sense\r\n",
+         ERR_PROTOCOL, NULL, NULL},
+        {CLEAR, SLICE("a LOGIN {4097+}\r\n"), OPEN, ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a LOGIN {8193}\r\nb NOOP\r\n"),
+         OPEN "a BAD the command's literals are too large\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL,
+         NULL},
+        {CLEAR, SLICE("a LOGIN {99999999+}\r\nb NOOP\r\n"),
+         OPEN "* BYE the literal is far too large\r\n", ERR_PROTOCOL, NULL, NULL},
+        {CLEAR, SLICE("a NOOP\nb NOOP \r\nc NOOP\r\n"),
+         OPEN
+         "a BAD a line must end in CR LF\r\nb BAD NOOP takes no arguments\r\nc OK NOOP done\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {CLEAR, SLICE("a STARTTLS\r\nb NOOP\r\n"),
+         OPEN "a BAD TLS is not available here\r\nb OK NOOP done\r\n", ERR_CLOSED, NULL, NULL},
+        /* without TLS */
+        {0, SLICE("a LOGIN me secret\r\nb AUTHENTICATE PLAIN bWU6c2VjcmV0\r\n"),
+         CLOSED "a NO [PRIVACYREQUIRED] Logging in needs TLS\r\n"
+                "b NO [PRIVACYREQUIRED] Logging in needs TLS\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {STARTTLS, SLICE("a LOGIN me secret\r\nb STARTTLS x\r\n"),
+         UPGRADE "a NO [PRIVACYREQUIRED] Use STARTTLS first\r\n"
+                 "b BAD STARTTLS takes no arguments\r\n",
+         ERR_CLOSED, NULL, NULL},
+        {TLS, SLICE("a AUTHENTICATE PLUS bWU6c2VjcmV0\r\n"),
+         "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO AUTH=PLUS] hello\r\n", ERR_OK, "a", ""},
+        {TLS | STARTTLS, SLICE("a STARTTLS\r\n"),
+         "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO AUTH=PLUS] hello\r\n"
+         "a BAD TLS is on already\r\n",
+         ERR_CLOSED, NULL, NULL},
 };
 
 static void sessions_run_as_they_should_at_any_split(void **state)
@@ -257,30 +260,36 @@ static void sessions_run_as_they_should_at_any_split(void **state)
 /* RFC 9051 section 6.2.1: what was sent in clear behind STARTTLS is not run as a command. */
 static void plaintext_behind_starttls_is_forgotten(void **state)
 {
-	static const struct session_case injected = {
-		STARTTLS, SLICE("a STARTTLS\r\nb LOGIN me secret\r\n"),
-		UPGRADE "a OK Begin TLS negotiation now\r\n", ERR_CLOSED, NULL, NULL};
+	static const struct session_case injected = {STARTTLS,
+	                                             SLICE("a STARTTLS\r\nb LOGIN me secret\r\n"),
+	                                             UPGRADE "a OK Begin TLS negotiation now\r\n",
+	                                             ERR_CLOSED,
+	                                             NULL,
+	                                             NULL};
 	(void)state;
 	run_case(&injected, 0);
 }
 
 static void slow_clients_are_cut_off(void **state)
 {
-	static const struct session_case slow = {CLEAR, SLICE("a NOOP\r\n"),
-						 OPEN "* BYE Too slow, log in next time\r\n",
-						 ERR_TIMEOUT, NULL, NULL};
+	static const struct session_case slow = {CLEAR,
+	                                         SLICE("a NOOP\r\n"),
+	                                         OPEN "* BYE Too slow, log in next time\r\n",
+	                                         ERR_TIMEOUT,
+	                                         NULL,
+	                                         NULL};
 	(void)state;
 	struct stream_mem m;
 	struct imap_prelogin_result result;
 	stream_mem_init(&m, slow.input, 1);
 	struct imap_prelogin_options options = {
-		.stream = &m.stream,
-		.clock = &test_clock,
-		.auth = &auth,
-		.mechanisms = mechanisms,
-		.allow_plain_login = true,
-		.greeting = "hello",
-		.total_ms = -1, /* over before it began */
+	        .stream = &m.stream,
+	        .clock = &test_clock,
+	        .auth = &auth,
+	        .mechanisms = mechanisms,
+	        .allow_plain_login = true,
+	        .greeting = "hello",
+	        .total_ms = -1, /* over before it began */
 	};
 	assert_int_equal(imap_prelogin_run(&options, &result).code, ERR_TIMEOUT);
 	assert_true(slice_eq_str(stream_mem_output(&m), slow.output));
@@ -290,9 +299,9 @@ static void slow_clients_are_cut_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sessions_run_as_they_should_at_any_split),
-		cmocka_unit_test(plaintext_behind_starttls_is_forgotten),
-		cmocka_unit_test(slow_clients_are_cut_off),
+	        cmocka_unit_test(sessions_run_as_they_should_at_any_split),
+	        cmocka_unit_test(plaintext_behind_starttls_is_forgotten),
+	        cmocka_unit_test(slow_clients_are_cut_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,14 +3,14 @@
  *   command = line *(literal line), where all lines but the last end in a literal's head
  *
  * Lines end in CRLF exactly; a bare LF, a bare CR or a NUL in a line make the command unusable. A
- * refused command is still read to its end where the client has already sent it (RFC 7888 section 4),
- * so that no part of it is taken for a command of its own. Where that is too much, the connection
- * ends: guessing where the next command starts would let data be run as commands.
+ * refused command is still read to its end where the client has already sent it (RFC 7888 section
+ * 4), so that no part of it is taken for a command of its own. Where that is too much, the
+ * connection ends: guessing where the next command starts would let data be run as commands.
  */
 #include "imap/reader.h"
 
 void imap_reader_init(struct imap_reader *r, struct stream *stream,
-		      const struct imap_reader_limits *limits)
+                      const struct imap_reader_limits *limits)
 {
 	ASSERT(limits->line_max <= IMAP_LINE_MAX);
 	*r = (struct imap_reader){.stream = stream, .limits = *limits};
@@ -37,8 +37,8 @@ static struct status fill(struct imap_reader *r)
 	return status;
 }
 
-/* Waits for a line end in the buffer: *ret_n is the line's size with its LF. LIMIT when it is longer
- * than max. */
+/* Waits for a line end in the buffer: *ret_n is the line's size with its LF. LIMIT when it is
+ * longer than max. */
 static struct status await_line(struct imap_reader *r, size_t max, size_t *ret_n)
 {
 	size_t searched = 0;
@@ -58,7 +58,8 @@ static struct status await_line(struct imap_reader *r, size_t max, size_t *ret_n
 
 #define TAIL_SIZE 32u /* enough for a literal's head and CRLF */
 
-/* Drops a line that is too long. Its end is kept in `tail`, for a literal's head may stand there. */
+/* Drops a line that is too long. Its end is kept in `tail`, for a literal's head may stand there.
+ */
 static struct status drop_line(struct imap_reader *r, uint8_t *tail, size_t *ret_n_tail)
 {
 	size_t n_tail = 0;
@@ -117,10 +118,10 @@ static struct status drop_bytes(struct imap_reader *r, uint64_t n)
 	return ok();
 }
 
-/* Reads a refused command to its end and gives the reason it was refused for. A synchronising literal
- * ends it: the client will not send one that is not asked for. */
+/* Reads a refused command to its end and gives the reason it was refused for. A synchronising
+ * literal ends it: the client will not send one that is not asked for. */
 static struct status drop_rest(struct imap_reader *r, struct imap_literal l, bool has_literal,
-			       struct status why)
+                               struct status why)
 {
 	while (has_literal && l.non_sync) {
 		uint8_t tail[TAIL_SIZE];
@@ -160,8 +161,8 @@ static struct status read_literal(struct imap_reader *r, const struct imap_liter
 	return ok();
 }
 
-/* append = "APPEND" SP mailbox 1*append-message: the literal that is no mailbox is a message, and the
- * mailbox stands first. */
+/* append = "APPEND" SP mailbox 1*append-message: the literal that is no mailbox is a message, and
+ * the mailbox stands first. */
 static bool is_message_literal(const struct imap_reader *r)
 {
 	if (!r->limits.message_literals)
@@ -207,7 +208,7 @@ static struct status read_lines(struct imap_reader *r, bool rest_of_append)
 			return drop_rest(r, l, has_literal, status);
 		if (buf_failed(&r->unit))
 			return drop_rest(r, l, has_literal,
-					 fail(ERR_LIMIT, "the command is too long"));
+			                 fail(ERR_LIMIT, "the command is too long"));
 		if (!has_literal)
 			return ok();
 		if (rest_of_append || is_message_literal(r)) {

@@ -1,7 +1,7 @@
 /* Cuts one whole command, its lines and its literals, from a stream into one bounded unit.
  *
- * Grammar comes later: here only line ends and literal heads matter (RFC 9051 section 4.3, RFC 7888).
- * The unit keeps literals in place: "A1 LOGIN {2}\r\nme {1}\r\nx", without the last CRLF.
+ * Grammar comes later: here only line ends and literal heads matter (RFC 9051 section 4.3, RFC
+ * 7888). The unit keeps literals in place: "A1 LOGIN {2}\r\nme {1}\r\nx", without the last CRLF.
  */
 #pragma once
 
@@ -30,18 +30,19 @@ struct imap_reader {
 	unsigned n_literals;
 	uint64_t literals_size;
 	uint64_t discarded;
-	/* A message literal follows in the stream; its head ends the unit. The "+" is not yet sent. */
+	/* A message literal follows in the stream; its head ends the unit. The "+" is not yet sent.
+	 */
 	bool at_message;
 	struct imap_literal message;
 };
 
 void imap_reader_init(struct imap_reader *r, struct stream *stream,
-		      const struct imap_reader_limits *limits);
+                      const struct imap_reader_limits *limits);
 void imap_reader_done(struct imap_reader *r);
 
 /* Reads the next command into r->unit. OK: whole, or up to a message literal (at_message).
- * SYNTAX, LIMIT: this command cannot be used (r->unit has at least the start of it, for its tag), the
- * connection goes on. PROTOCOL: client and server no longer agree where a command starts: BYE.
+ * SYNTAX, LIMIT: this command cannot be used (r->unit has at least the start of it, for its tag),
+ * the connection goes on. PROTOCOL: client and server no longer agree where a command starts: BYE.
  * Others: the connection has ended. */
 struct status imap_reader_next(struct imap_reader *r);
 

@@ -9,21 +9,21 @@
 #include <cmocka.h>
 
 static const struct imap_reader_limits small = {
-	.line_max = 100,
-	.literal_max = 20,
-	.non_sync_max = 10,
-	.total_max = 30,
-	.literals_max = 3,
-	.discard_max = 200,
-	.message_literals = true,
+        .line_max = 100,
+        .literal_max = 20,
+        .non_sync_max = 10,
+        .total_max = 30,
+        .literals_max = 3,
+        .discard_max = 200,
+        .message_literals = true,
 };
 
 struct frame_case {
 	struct slice in;
-	enum err first;      /* how the first command ends */
-	struct slice unit;   /* of the first, when OK */
+	enum err first;    /* how the first command ends */
+	struct slice unit; /* of the first, when OK */
 	enum err second;
-	struct slice next;   /* unit of the second, when OK */
+	struct slice next; /* unit of the second, when OK */
 	const char *output;
 };
 
@@ -52,44 +52,49 @@ static void check(const struct frame_case *k, size_t chunk)
 static void commands_are_cut_the_same_at_every_split(void **state)
 {
 	static const struct frame_case cases[] = {
-		{SLICE("a NOOP\r\nb NOOP\r\n"), ERR_OK, SLICE("a NOOP"), ERR_OK, SLICE("b NOOP"), ""},
-		{SLICE("\r\nb NOOP\r\n"), ERR_OK, SLICE(""), ERR_OK, SLICE("b NOOP"), ""},
-		{SLICE("a L {2}\r\nme {3+}\r\n\r\nx\r\nb N\r\n"), ERR_OK,
-		 SLICE("a L {2}\r\nme {3+}\r\n\r\nx"), ERR_OK, SLICE("b N"), "+ OK\r\n"},
-		{SLICE("a L {0}\r\n\r\nb N\r\n"), ERR_OK, SLICE("a L {0}\r\n"), ERR_OK, SLICE("b N"),
-		 "+ OK\r\n"},
-		{SLICE("a L {1}\r\n\0\r\nb N\r\n"), ERR_OK, SLICE("a L {1}\r\n\0"), ERR_OK,
-		 SLICE("b N"), "+ OK\r\n"},
-		/* refused, in step */
-		{SLICE("a N\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a \0N\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a \rN\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a L {21}\r\nb N\r\n"), ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a L {11+}\r\n01234567890 x\r\nb N\r\n"), ERR_LIMIT, SLICE(""), ERR_OK,
-		 SLICE("b N"), ""},
-		{SLICE("a L {11+}\r\n01234567890 {2+}\r\nb  {3}\r\nb N\r\n"), ERR_LIMIT, SLICE(""),
-		 ERR_OK, SLICE("b N"), ""},
-		{SLICE("a L {1+}\r\nx {1+}\r\nx {1+}\r\nx {1+}\r\nb N\r\nb N\r\n"), ERR_LIMIT,
-		 SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a L {20}\r\n01234567890123456789 {11}\r\nb N\r\n"), ERR_LIMIT, SLICE(""),
-		 ERR_OK, SLICE("b N"), "+ OK\r\n"},
-		{SLICE("a \0 {5+}\r\nx N\r\n\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK,
-		 SLICE("b N"), ""},
-		/* too long a line, with and without a literal behind it */
-		{SLICE("a 0123456789012345678901234567890123456789012345678901234567890123456789012345"
-		       "678901234567890123456789\r\nb N\r\n"),
-		 ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		{SLICE("a 0123456789012345678901234567890123456789012345678901234567890123456789012345"
-		       "678901234567890123456789 {5+}\r\nx N\r\n\r\nb N\r\n"),
-		 ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
-		/* beyond what is dropped */
-		{SLICE("a L {201+}\r\nb N\r\n"), ERR_PROTOCOL, SLICE(""), ERR_OK, SLICE(""), ""},
-		{SLICE("a L {18446744073709551615+}\r\nb N\r\n"), ERR_PROTOCOL, SLICE(""), ERR_OK,
-		 SLICE(""), ""},
-		/* the end */
-		{SLICE("a N"), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
-		{SLICE("a N {3+}\r\nab"), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
-		{SLICE(""), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
+	        {SLICE("a NOOP\r\nb NOOP\r\n"), ERR_OK, SLICE("a NOOP"), ERR_OK, SLICE("b NOOP"),
+	         ""},
+	        {SLICE("\r\nb NOOP\r\n"), ERR_OK, SLICE(""), ERR_OK, SLICE("b NOOP"), ""},
+	        {SLICE("a L {2}\r\nme {3+}\r\n\r\nx\r\nb N\r\n"), ERR_OK,
+	         SLICE("a L {2}\r\nme {3+}\r\n\r\nx"), ERR_OK, SLICE("b N"), "+ OK\r\n"},
+	        {SLICE("a L {0}\r\n\r\nb N\r\n"), ERR_OK, SLICE("a L {0}\r\n"), ERR_OK,
+	         SLICE("b N"), "+ OK\r\n"},
+	        {SLICE("a L {1}\r\n\0\r\nb N\r\n"), ERR_OK, SLICE("a L {1}\r\n\0"), ERR_OK,
+	         SLICE("b N"), "+ OK\r\n"},
+	        /* refused, in step */
+	        {SLICE("a N\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a \0N\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a \rN\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a L {21}\r\nb N\r\n"), ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a L {11+}\r\n01234567890 x\r\nb N\r\n"), ERR_LIMIT, SLICE(""), ERR_OK,
+	         SLICE("b N"), ""},
+	        {SLICE("a L {11+}\r\n01234567890 {2+}\r\nb  {3}\r\nb N\r\n"), ERR_LIMIT, SLICE(""),
+	         ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a L {1+}\r\nx {1+}\r\nx {1+}\r\nx {1+}\r\nb N\r\nb N\r\n"), ERR_LIMIT,
+	         SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a L {20}\r\n01234567890123456789 {11}\r\nb N\r\n"), ERR_LIMIT, SLICE(""),
+	         ERR_OK, SLICE("b N"), "+ OK\r\n"},
+	        {SLICE("a \0 {5+}\r\nx N\r\n\r\nb N\r\n"), ERR_SYNTAX, SLICE(""), ERR_OK,
+	         SLICE("b N"), ""},
+	        /* too long a line, with and without a literal behind it */
+	        {SLICE("a "
+	               "012345678901234567890123456789012345678901234567890123456789012345678901234"
+	               "5"
+	               "678901234567890123456789\r\nb N\r\n"),
+	         ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        {SLICE("a "
+	               "012345678901234567890123456789012345678901234567890123456789012345678901234"
+	               "5"
+	               "678901234567890123456789 {5+}\r\nx N\r\n\r\nb N\r\n"),
+	         ERR_LIMIT, SLICE(""), ERR_OK, SLICE("b N"), ""},
+	        /* beyond what is dropped */
+	        {SLICE("a L {201+}\r\nb N\r\n"), ERR_PROTOCOL, SLICE(""), ERR_OK, SLICE(""), ""},
+	        {SLICE("a L {18446744073709551615+}\r\nb N\r\n"), ERR_PROTOCOL, SLICE(""), ERR_OK,
+	         SLICE(""), ""},
+	        /* the end */
+	        {SLICE("a N"), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
+	        {SLICE("a N {3+}\r\nab"), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
+	        {SLICE(""), ERR_CLOSED, SLICE(""), ERR_OK, SLICE(""), ""},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
@@ -120,11 +125,11 @@ static void the_messages_of_append_stay_in_the_stream(void **state)
 		bool at_message;
 		uint64_t size;
 	} cases[] = {
-		{SLICE("a APPEND x {9999}\r\n"), "a APPEND x {9999}", true, 9999},
-		{SLICE("a append x (\\Seen) ~{5+}\r\n"), "a append x (\\Seen) ~{5+}", true, 5},
-		{SLICE("a APPEND {1+}\r\nx {7}\r\n"), "a APPEND {1+}\r\nx {7}", true, 7},
-		{SLICE("a APPEND {1+}\r\nx\r\n"), "a APPEND {1+}\r\nx", false, 0},
-		{SLICE("a APPENDX {1+}\r\nx\r\n"), "a APPENDX {1+}\r\nx", false, 0},
+	        {SLICE("a APPEND x {9999}\r\n"), "a APPEND x {9999}", true, 9999},
+	        {SLICE("a append x (\\Seen) ~{5+}\r\n"), "a append x (\\Seen) ~{5+}", true, 5},
+	        {SLICE("a APPEND {1+}\r\nx {7}\r\n"), "a APPEND {1+}\r\nx {7}", true, 7},
+	        {SLICE("a APPEND {1+}\r\nx\r\n"), "a APPEND {1+}\r\nx", false, 0},
+	        {SLICE("a APPENDX {1+}\r\nx\r\n"), "a APPENDX {1+}\r\nx", false, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
@@ -144,9 +149,9 @@ static void the_messages_of_append_stay_in_the_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(commands_are_cut_the_same_at_every_split),
-		cmocka_unit_test(a_line_without_end_is_not_kept),
-		cmocka_unit_test(the_messages_of_append_stay_in_the_stream),
+	        cmocka_unit_test(commands_are_cut_the_same_at_every_split),
+	        cmocka_unit_test(a_line_without_end_is_not_kept),
+	        cmocka_unit_test(the_messages_of_append_stay_in_the_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

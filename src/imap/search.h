@@ -1,10 +1,11 @@
-/* SEARCH: the program that a command is parsed into, and its evaluation (RFC 9051 section 6.4.4). */
+/* SEARCH: the program that a command is parsed into, and its evaluation (RFC 9051 section 6.4.4).
+ */
 #pragma once
 
 #include "imap/session_private.h"
 
-#define IMAP_SEARCH_KEYS_MAX 1000u
-#define IMAP_SEARCH_DEPTH_MAX 50u
+#define IMAP_SEARCH_KEYS_MAX      1000u
+#define IMAP_SEARCH_DEPTH_MAX     50u
 #define IMAP_SEARCH_BODY_KEYS_MAX 50u /* each decodes whole messages */
 
 /* In the order of what they cost. */
@@ -21,19 +22,19 @@ enum imap_search_op {
 	IMAP_SEARCH_NOT,
 	IMAP_SEARCH_ALL,
 	IMAP_SEARCH_NONE,
-	IMAP_SEARCH_UIDS,          /* set */
-	IMAP_SEARCH_FLAGS,         /* all bits of `set_bits`, none of `clear_bits` */
-	IMAP_SEARCH_LARGER,        /* number */
+	IMAP_SEARCH_UIDS,   /* set */
+	IMAP_SEARCH_FLAGS,  /* all bits of `set_bits`, none of `clear_bits` */
+	IMAP_SEARCH_LARGER, /* number */
 	IMAP_SEARCH_SMALLER,
-	IMAP_SEARCH_RECEIVED_DAY,  /* number .. number_to, days */
+	IMAP_SEARCH_RECEIVED_DAY, /* number .. number_to, days */
 	IMAP_SEARCH_SAVED_DAY,
 	IMAP_SEARCH_SENT_DAY,
 	IMAP_SEARCH_RECEIVED_AFTER,  /* number, unix seconds (YOUNGER) */
 	IMAP_SEARCH_RECEIVED_BEFORE, /* (OLDER) */
-	IMAP_SEARCH_MODSEQ,        /* at least number */
-	IMAP_SEARCH_EMAILID,       /* number */
-	IMAP_SEARCH_HEADER,        /* field contains text; empty text: it is there */
-	IMAP_SEARCH_BODY,          /* text */
+	IMAP_SEARCH_MODSEQ,          /* at least number */
+	IMAP_SEARCH_EMAILID,         /* number */
+	IMAP_SEARCH_HEADER,          /* field contains text; empty text: it is there */
+	IMAP_SEARCH_BODY,            /* text */
 	IMAP_SEARCH_TEXT,
 };
 
@@ -68,10 +69,11 @@ struct imap_search {
 };
 
 /* Everything behind "SEARCH". */
-void imap_search_parse(struct imap_session *s, struct imap_args *args, struct imap_search *ret_search);
+void imap_search_parse(struct imap_session *s, struct imap_args *args,
+                       struct imap_search *ret_search);
 
 /* Called for each message that matches, in order. Failing: the search is not complete. */
 struct status imap_search_run(struct imap_session *s, const struct imap_search *search,
-			      void (*found)(void *context, uint32_t index,
-					    const struct store_entry *entry),
-			      void *context);
+                              void (*found)(void *context, uint32_t index,
+                                            const struct store_entry *entry),
+                              void *context);

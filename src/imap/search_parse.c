@@ -3,8 +3,8 @@
  *   search         = "SEARCH" [SP "RETURN" SP "(" [return-opt *(SP return-opt)] ")"] SP
  *                    ["CHARSET" SP charset SP] search-key *(SP search-key)
  *
- * Keys inside keys (NOT, OR, parentheses) are put on a stack of their own: the key that is under way
- * is `at`, its parents are linked, and nothing recurses. Limits: IMAP_SEARCH_KEYS_MAX,
+ * Keys inside keys (NOT, OR, parentheses) are put on a stack of their own: the key that is under
+ * way is `at`, its parents are linked, and nothing recurses. Limits: IMAP_SEARCH_KEYS_MAX,
  * IMAP_SEARCH_DEPTH_MAX, IMAP_SEARCH_BODY_KEYS_MAX. Keys of one list are sorted by what they cost.
  */
 #include "imap/search.h"
@@ -49,8 +49,7 @@ static void read_flag_key(struct parser *p, struct imap_search_key *key, bool se
 		if (!slice_ieq(names[i], name))
 			continue;
 		key->op = IMAP_SEARCH_FLAGS;
-		*(set ? &key->set_bits : &key->clear_bits) =
-			UINT64_C(1) << (STORE_KEYWORD_BIT + i);
+		*(set ? &key->set_bits : &key->clear_bits) = UINT64_C(1) << (STORE_KEYWORD_BIT + i);
 	}
 }
 
@@ -78,8 +77,8 @@ static void read_email_id(struct parser *p, struct imap_search_key *key)
 	uint64_t id = 0;
 	imap_sp(p->c);
 	struct slice text = imap_astring(p->c, &p->s->arena);
-	bool known = text.n > 1 && text.p[0] == 'M' &&
-		     slice_to_u64(slice_from(text, 1), INT64_MAX, &id);
+	bool known =
+	        text.n > 1 && text.p[0] == 'M' && slice_to_u64(slice_from(text, 1), INT64_MAX, &id);
 	key->op = known ? IMAP_SEARCH_EMAILID : IMAP_SEARCH_NONE;
 	key->number = (int64_t)id;
 }
@@ -94,12 +93,12 @@ static void read_set_key(struct parser *p, struct imap_search_key *key, bool uid
 
 enum argument {
 	NOTHING,
-	FLAG,        /* a keyword */
+	FLAG, /* a keyword */
 	NUMBER,
-	DAY,         /* number: -1 before, 0 on, 1 since */
+	DAY, /* number: -1 before, 0 on, 1 since */
 	SECONDS,
 	TEXT,
-	FIELD_TEXT,  /* header field of the same name */
+	FIELD_TEXT, /* header field of the same name */
 	FIELD_AND_TEXT,
 	MODSEQ,
 	EMAIL_ID,
@@ -115,48 +114,48 @@ static const struct key_name {
 	int64_t number; /* flag bits, or which side of a day */
 	bool negative;
 } key_names[] = {
-	{"ALL", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
-	{"ANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, false},
-	{"BCC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
-	{"BEFORE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, -1, false},
-	{"BODY", IMAP_SEARCH_BODY, TEXT, IMAP_COST_BODY, 0, false},
-	{"CC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
-	{"DELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, false},
-	{"DRAFT", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DRAFT, false},
-	{"EMAILID", IMAP_SEARCH_EMAILID, EMAIL_ID, IMAP_COST_VIEW, 0, false},
-	{"FLAGGED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_FLAGGED, false},
-	{"FROM", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
-	{"HEADER", IMAP_SEARCH_HEADER, FIELD_AND_TEXT, IMAP_COST_HEADER, 0, false},
-	{"KEYWORD", IMAP_SEARCH_FLAGS, FLAG, IMAP_COST_VIEW, 0, false},
-	{"LARGER", IMAP_SEARCH_LARGER, NUMBER, IMAP_COST_VIEW, 0, false},
-	{"MODSEQ", IMAP_SEARCH_MODSEQ, MODSEQ, IMAP_COST_VIEW, 0, false},
-	{"NEW", IMAP_SEARCH_NONE, NOTHING, IMAP_COST_VIEW, 0, false},
-	{"OLD", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
-	{"OLDER", IMAP_SEARCH_RECEIVED_BEFORE, SECONDS, IMAP_COST_VIEW, 0, false},
-	{"ON", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, 0, false},
-	{"RECENT", IMAP_SEARCH_NONE, NOTHING, IMAP_COST_VIEW, 0, false},
-	{"SAVEDATESUPPORTED", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
-	{"SAVEDBEFORE", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, -1, false},
-	{"SAVEDON", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 0, false},
-	{"SAVEDSINCE", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
-	{"SEEN", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_SEEN, false},
-	{"SENTBEFORE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, -1, false},
-	{"SENTON", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 0, false},
-	{"SENTSINCE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 1, false},
-	{"SINCE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
-	{"SMALLER", IMAP_SEARCH_SMALLER, NUMBER, IMAP_COST_VIEW, 0, false},
-	{"SUBJECT", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
-	{"TEXT", IMAP_SEARCH_TEXT, TEXT, IMAP_COST_BODY, 0, false},
-	{"THREADID", IMAP_SEARCH_NONE, STRING_IGNORED, IMAP_COST_VIEW, 0, false},
-	{"TO", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
-	{"UID", IMAP_SEARCH_UIDS, UID_SET, IMAP_COST_VIEW, 0, false},
-	{"UNANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, true},
-	{"UNDELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, true},
-	{"UNDRAFT", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DRAFT, true},
-	{"UNFLAGGED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_FLAGGED, true},
-	{"UNKEYWORD", IMAP_SEARCH_FLAGS, FLAG, IMAP_COST_VIEW, 0, true},
-	{"UNSEEN", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_SEEN, true},
-	{"YOUNGER", IMAP_SEARCH_RECEIVED_AFTER, SECONDS, IMAP_COST_VIEW, 0, false},
+        {"ALL", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
+        {"ANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, false},
+        {"BCC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"BEFORE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, -1, false},
+        {"BODY", IMAP_SEARCH_BODY, TEXT, IMAP_COST_BODY, 0, false},
+        {"CC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"DELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, false},
+        {"DRAFT", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DRAFT, false},
+        {"EMAILID", IMAP_SEARCH_EMAILID, EMAIL_ID, IMAP_COST_VIEW, 0, false},
+        {"FLAGGED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_FLAGGED, false},
+        {"FROM", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"HEADER", IMAP_SEARCH_HEADER, FIELD_AND_TEXT, IMAP_COST_HEADER, 0, false},
+        {"KEYWORD", IMAP_SEARCH_FLAGS, FLAG, IMAP_COST_VIEW, 0, false},
+        {"LARGER", IMAP_SEARCH_LARGER, NUMBER, IMAP_COST_VIEW, 0, false},
+        {"MODSEQ", IMAP_SEARCH_MODSEQ, MODSEQ, IMAP_COST_VIEW, 0, false},
+        {"NEW", IMAP_SEARCH_NONE, NOTHING, IMAP_COST_VIEW, 0, false},
+        {"OLD", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
+        {"OLDER", IMAP_SEARCH_RECEIVED_BEFORE, SECONDS, IMAP_COST_VIEW, 0, false},
+        {"ON", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, 0, false},
+        {"RECENT", IMAP_SEARCH_NONE, NOTHING, IMAP_COST_VIEW, 0, false},
+        {"SAVEDATESUPPORTED", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
+        {"SAVEDBEFORE", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, -1, false},
+        {"SAVEDON", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 0, false},
+        {"SAVEDSINCE", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
+        {"SEEN", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_SEEN, false},
+        {"SENTBEFORE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, -1, false},
+        {"SENTON", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 0, false},
+        {"SENTSINCE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 1, false},
+        {"SINCE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
+        {"SMALLER", IMAP_SEARCH_SMALLER, NUMBER, IMAP_COST_VIEW, 0, false},
+        {"SUBJECT", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"TEXT", IMAP_SEARCH_TEXT, TEXT, IMAP_COST_BODY, 0, false},
+        {"THREADID", IMAP_SEARCH_NONE, STRING_IGNORED, IMAP_COST_VIEW, 0, false},
+        {"TO", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"UID", IMAP_SEARCH_UIDS, UID_SET, IMAP_COST_VIEW, 0, false},
+        {"UNANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, true},
+        {"UNDELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, true},
+        {"UNDRAFT", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DRAFT, true},
+        {"UNFLAGGED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_FLAGGED, true},
+        {"UNKEYWORD", IMAP_SEARCH_FLAGS, FLAG, IMAP_COST_VIEW, 0, true},
+        {"UNSEEN", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_SEEN, true},
+        {"YOUNGER", IMAP_SEARCH_RECEIVED_AFTER, SECONDS, IMAP_COST_VIEW, 0, false},
 };
 
 static void read_day(struct parser *p, struct imap_search_key *key, int64_t side)
@@ -173,7 +172,8 @@ static void read_seconds(struct parser *p, struct imap_search_key *key)
 	key->number = clock_now_s(p->s->options->clock) - (int64_t)imap_nz_number(p->c);
 }
 
-static void read_argument(struct parser *p, struct imap_search_key *key, const struct key_name *name)
+static void read_argument(struct parser *p, struct imap_search_key *key,
+                          const struct key_name *name)
 {
 	switch (name->argument) {
 	case NOTHING:
@@ -347,8 +347,7 @@ static void read_keys(struct parser *p)
 			continue;
 		/* What this key completes, level by level. */
 		while (cursor_ok(p->c) && p->at->parent &&
-		       (is_full(p->at) ||
-			(p->at->op == IMAP_SEARCH_AND && cursor_skip(p->c, ')'))))
+		       (is_full(p->at) || (p->at->op == IMAP_SEARCH_AND && cursor_skip(p->c, ')'))))
 			ascend(p);
 		if (!p->at->parent && cursor_at_end(p->c))
 			break;
@@ -366,8 +365,8 @@ static void read_returns(struct cursor *c, struct imap_search *search)
 		const char *name;
 		unsigned bit;
 	} known[] = {
-		{"MIN", IMAP_RETURN_MIN},     {"MAX", IMAP_RETURN_MAX},   {"ALL", IMAP_RETURN_ALL},
-		{"COUNT", IMAP_RETURN_COUNT}, {"SAVE", IMAP_RETURN_SAVE},
+	        {"MIN", IMAP_RETURN_MIN},     {"MAX", IMAP_RETURN_MAX},   {"ALL", IMAP_RETURN_ALL},
+	        {"COUNT", IMAP_RETURN_COUNT}, {"SAVE", IMAP_RETURN_SAVE},
 	};
 	search->extended = true;
 	for (bool first = true; cursor_ok(c) && cursor_peek(c) != ')'; first = false) {
@@ -391,14 +390,15 @@ static void read_returns(struct cursor *c, struct imap_search *search)
 static void read_charset(struct imap_session *s, struct cursor *c, struct imap_search *search)
 {
 	struct slice charset = imap_astring(c, &s->arena);
-	search->bad_charset = !slice_ieq_str(charset, "UTF-8") &&
-			      !slice_ieq_str(charset, "US-ASCII");
+	search->bad_charset =
+	        !slice_ieq_str(charset, "UTF-8") && !slice_ieq_str(charset, "US-ASCII");
 	if (imap_has(s, IMAP_UTF8)) /* RFC 6855 section 3 */
 		cursor_fail(c, "no CHARSET after ENABLE UTF8=ACCEPT: everything is UTF-8");
 	imap_sp(c);
 }
 
-void imap_search_parse(struct imap_session *s, struct imap_args *args, struct imap_search *ret_search)
+void imap_search_parse(struct imap_session *s, struct imap_args *args,
+                       struct imap_search *ret_search)
 {
 	struct cursor *c = &args->c;
 	*ret_search = (struct imap_search){0};

@@ -1,10 +1,10 @@
 /* Evaluation of a search program over the messages of a view.
  *
  * The tree is walked by its links: down to the first leaf, and from each answer up and to the right
- * until it is settled. Keys of a list come in the order of their cost, so that what is cheap decides
- * first; the header, the structure and the text of a message are read only when a key gets that far.
- * Text is compared as i;unicode-casemap, decoded from its transfer encoding, charset and encoded words
- * (RFC 9051 section 6.4.4); parts that are no text are not searched.
+ * until it is settled. Keys of a list come in the order of their cost, so that what is cheap
+ * decides first; the header, the structure and the text of a message are read only when a key gets
+ * that far. Text is compared as i;unicode-casemap, decoded from its transfer encoding, charset and
+ * encoded words (RFC 9051 section 6.4.4); parts that are no text are not searched.
  *
  * A search that takes long says so every PROGRESS_MS (RFC 9585) and ends when the session must.
  */
@@ -15,7 +15,7 @@
 #include "message/word.h"
 #include "text/fold.h"
 
-#define PROGRESS_MS 10000
+#define PROGRESS_MS    10000
 #define FIELD_TEXT_MAX ((size_t)MESSAGE_FIELD_SIZE_MAX * 8)
 
 struct search_run {
@@ -60,8 +60,8 @@ static bool folded_contains(struct search_run *run, struct slice text, struct sl
 }
 
 /* A field's decoded value holds the text; with_name: or its name does. */
-static bool field_contains(struct search_run *run, const struct message_field *field, bool with_name,
-			   struct slice wanted)
+static bool field_contains(struct search_run *run, const struct message_field *field,
+                           bool with_name, struct slice wanted)
 {
 	buf_reset(&run->text);
 	if (with_name) {
@@ -127,14 +127,14 @@ struct blob_source {
 };
 
 static struct status read_blob(const struct message_source *source, uint64_t offset, uint8_t *p,
-			       size_t n, size_t *ret_n)
+                               size_t n, size_t *ret_n)
 {
 	const struct store_reader *reader = ((const struct blob_source *)source)->reader;
 	return reader->read(reader, offset, p, n, ret_n);
 }
 
 static bool part_text_contains(struct search_run *run, const struct message_part *part,
-			       struct slice wanted)
+                               struct slice wanted)
 {
 	struct blob_source source = {{read_blob}, store_blob_reader(run->s->parsed.blob)};
 	struct find_sink f = {.sink.add = find_add, .wanted = wanted};
@@ -147,14 +147,14 @@ static bool part_text_contains(struct search_run *run, const struct message_part
 }
 
 static bool part_header_contains(struct search_run *run, const struct message_part *part,
-				 struct slice wanted)
+                                 struct slice wanted)
 {
 	struct buf block;
 	buf_init(&block, MESSAGE_HEADER_SIZE_MAX * 2);
-	bool found = is_ok(imap_read_bytes(run->s, part->header_offset,
-					   MIN(part->header_size, (uint64_t)MESSAGE_HEADER_SIZE_MAX),
-					   &block)) &&
-		     block_contains(run, buf_slice(&block), wanted);
+	bool found = is_ok(imap_read_bytes(
+	                     run->s, part->header_offset,
+	                     MIN(part->header_size, (uint64_t)MESSAGE_HEADER_SIZE_MAX), &block)) &&
+	             block_contains(run, buf_slice(&block), wanted);
 	buf_done(&block);
 	return found;
 }
@@ -219,7 +219,8 @@ static bool match_leaf(struct search_run *run, const struct imap_search_key *key
 	case IMAP_SEARCH_SAVED_DAY:
 		return is_in(day_of(e->saved_at), key);
 	case IMAP_SEARCH_SENT_DAY:
-		return run->sent_days[run->index] != NO_DAY && is_in(run->sent_days[run->index], key);
+		return run->sent_days[run->index] != NO_DAY &&
+		       is_in(run->sent_days[run->index], key);
 	case IMAP_SEARCH_RECEIVED_AFTER:
 		return e->received_at >= key->number;
 	case IMAP_SEARCH_RECEIVED_BEFORE:
@@ -273,7 +274,7 @@ static bool match(struct search_run *run, const struct imap_search_key *root)
 /* ---- the run -------------------------------------------------------------------------------- */
 
 static struct status keep_sent_day(void *context, uint32_t index, const struct store_entry *entry,
-				   const struct store_summary *summary)
+                                   const struct store_summary *summary)
 {
 	struct search_run *run = context;
 	(void)entry;
@@ -308,9 +309,9 @@ static struct status progress(struct imap_session *s, int64_t *next_ms)
 }
 
 static struct status run_all(struct search_run *run, const struct imap_search *search,
-			     void (*found)(void *context, uint32_t index,
-					   const struct store_entry *entry),
-			     void *context)
+                             void (*found)(void *context, uint32_t index,
+                                           const struct store_entry *entry),
+                             void *context)
 {
 	struct imap_session *s = run->s;
 	bool slow = search->cost >= IMAP_COST_HEADER;
@@ -334,9 +335,9 @@ static struct status run_all(struct search_run *run, const struct imap_search *s
 }
 
 struct status imap_search_run(struct imap_session *s, const struct imap_search *search,
-			      void (*found)(void *context, uint32_t index,
-					    const struct store_entry *entry),
-			      void *context)
+                              void (*found)(void *context, uint32_t index,
+                                            const struct store_entry *entry),
+                              void *context)
 {
 	struct search_run run = {.s = s, .view = s->selected.view, .status = ok()};
 	buf_init(&run.header_bytes, MESSAGE_HEADER_SIZE_MAX * 2);

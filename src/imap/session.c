@@ -1,57 +1,58 @@
-/* The session's loop: cut a command, find it in the table, run it, tell what changed, answer its tag.
+/* The session's loop: cut a command, find it in the table, run it, tell what changed, answer its
+ * tag.
  *
- * Sequence numbers are those of one view (store_view), which the session leaves for a newer one only
- * where RFC 9051 section 7.5.1 lets it tell of expunged messages. Commands are refused by the table
- * (state, UID form, read-only) before they run.
+ * Sequence numbers are those of one view (store_view), which the session leaves for a newer one
+ * only where RFC 9051 section 7.5.1 lets it tell of expunged messages. Commands are refused by the
+ * table (state, UID form, read-only) before they run.
  *
- * Limits: lines of 64 KB, literals of together LITERALS_SIZE outside APPEND, bad_max useless commands
- * in a row, timeout_ms without a command.
+ * Limits: lines of 64 KB, literals of together LITERALS_SIZE outside APPEND, bad_max useless
+ * commands in a row, timeout_ms without a command.
  */
 #include "imap/session_private.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
 
-#define LITERALS_SIZE ((uint64_t)8 * 1024 * 1024)
-#define LITERALS_MAX 1000u
-#define DISCARD_MAX ((uint64_t)1024 * 1024)
+#define LITERALS_SIZE    ((uint64_t)8 * 1024 * 1024)
+#define LITERALS_MAX     1000u
+#define DISCARD_MAX      ((uint64_t)1024 * 1024)
 #define WRITE_TIMEOUT_MS (5 * 60 * 1000)
 
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 
 static const struct imap_command commands[] = {
-	{"CAPABILITY", ANY, 0, imap_cmd_capability},
-	{"NOOP", ANY, 0, imap_cmd_noop},
-	{"LOGOUT", ANY, 0, imap_cmd_logout},
-	{"ID", ANY, 0, imap_cmd_id},
-	{"ENABLE", IMAP_AUTHENTICATED, 0, imap_cmd_enable},
-	{"NAMESPACE", ANY, 0, imap_cmd_namespace},
-	{"IDLE", ANY, 0, imap_cmd_idle},
-	{"LOGIN", ANY, 0, imap_cmd_login_again},
-	{"AUTHENTICATE", ANY, 0, imap_cmd_login_again},
-	{"STARTTLS", ANY, 0, imap_cmd_login_again},
-	{"SELECT", ANY, 0, imap_cmd_select},
-	{"EXAMINE", ANY, 0, imap_cmd_examine},
-	{"CREATE", ANY, 0, imap_cmd_create},
-	{"DELETE", ANY, 0, imap_cmd_delete},
-	{"RENAME", ANY, 0, imap_cmd_rename},
-	{"SUBSCRIBE", ANY, 0, imap_cmd_subscribe},
-	{"UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe},
-	{"LIST", ANY, 0, imap_cmd_list},
-	{"LSUB", ANY, 0, imap_cmd_lsub},
-	{"STATUS", ANY, 0, imap_cmd_status},
-	{"APPEND", ANY, 0, imap_cmd_append},
-	{"GETQUOTA", ANY, 0, imap_cmd_getquota},
-	{"GETQUOTAROOT", ANY, 0, imap_cmd_getquotaroot},
-	{"CHECK", IMAP_SELECTED, 0, imap_cmd_check},
-	{"CLOSE", IMAP_SELECTED, 0, imap_cmd_close},
-	{"UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect},
-	{"EXPUNGE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_WRITES, imap_cmd_expunge},
-	{"FETCH", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ, imap_cmd_fetch},
-	{"STORE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ | IMAP_WRITES, imap_cmd_store},
-	{"SEARCH", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ, imap_cmd_search},
-	{"COPY", IMAP_SELECTED, IMAP_TAKES_UID, imap_cmd_copy},
-	{"MOVE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_WRITES, imap_cmd_move},
+        {"CAPABILITY", ANY, 0, imap_cmd_capability},
+        {"NOOP", ANY, 0, imap_cmd_noop},
+        {"LOGOUT", ANY, 0, imap_cmd_logout},
+        {"ID", ANY, 0, imap_cmd_id},
+        {"ENABLE", IMAP_AUTHENTICATED, 0, imap_cmd_enable},
+        {"NAMESPACE", ANY, 0, imap_cmd_namespace},
+        {"IDLE", ANY, 0, imap_cmd_idle},
+        {"LOGIN", ANY, 0, imap_cmd_login_again},
+        {"AUTHENTICATE", ANY, 0, imap_cmd_login_again},
+        {"STARTTLS", ANY, 0, imap_cmd_login_again},
+        {"SELECT", ANY, 0, imap_cmd_select},
+        {"EXAMINE", ANY, 0, imap_cmd_examine},
+        {"CREATE", ANY, 0, imap_cmd_create},
+        {"DELETE", ANY, 0, imap_cmd_delete},
+        {"RENAME", ANY, 0, imap_cmd_rename},
+        {"SUBSCRIBE", ANY, 0, imap_cmd_subscribe},
+        {"UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe},
+        {"LIST", ANY, 0, imap_cmd_list},
+        {"LSUB", ANY, 0, imap_cmd_lsub},
+        {"STATUS", ANY, 0, imap_cmd_status},
+        {"APPEND", ANY, 0, imap_cmd_append},
+        {"GETQUOTA", ANY, 0, imap_cmd_getquota},
+        {"GETQUOTAROOT", ANY, 0, imap_cmd_getquotaroot},
+        {"CHECK", IMAP_SELECTED, 0, imap_cmd_check},
+        {"CLOSE", IMAP_SELECTED, 0, imap_cmd_close},
+        {"UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect},
+        {"EXPUNGE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_WRITES, imap_cmd_expunge},
+        {"FETCH", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ, imap_cmd_fetch},
+        {"STORE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ | IMAP_WRITES, imap_cmd_store},
+        {"SEARCH", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_KEEP_SEQ, imap_cmd_search},
+        {"COPY", IMAP_SELECTED, IMAP_TAKES_UID, imap_cmd_copy},
+        {"MOVE", IMAP_SELECTED, IMAP_TAKES_UID | IMAP_WRITES, imap_cmd_move},
 };
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -62,11 +63,11 @@ struct imap_reply imap_no_status(struct status status)
 		enum err code;
 		const char *imap;
 	} codes[] = {
-		{ERR_NOT_FOUND, "NONEXISTENT"}, {ERR_EXISTS, "ALREADYEXISTS"},
-		{ERR_DENIED, "CANNOT"},         {ERR_INVALID, "CANNOT"},
-		{ERR_SYNTAX, "CANNOT"},         {ERR_QUOTA, "OVERQUOTA"},
-		{ERR_LIMIT, "LIMIT"},           {ERR_CORRUPT, "CORRUPTION"},
-		{ERR_UNSUPPORTED, "CANNOT"},    {ERR_PERMANENT, "CANNOT"},
+	        {ERR_NOT_FOUND, "NONEXISTENT"}, {ERR_EXISTS, "ALREADYEXISTS"},
+	        {ERR_DENIED, "CANNOT"},         {ERR_INVALID, "CANNOT"},
+	        {ERR_SYNTAX, "CANNOT"},         {ERR_QUOTA, "OVERQUOTA"},
+	        {ERR_LIMIT, "LIMIT"},           {ERR_CORRUPT, "CORRUPTION"},
+	        {ERR_UNSUPPORTED, "CANNOT"},    {ERR_PERMANENT, "CANNOT"},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(codes); i++)
 		if (codes[i].code == status.code)
@@ -235,7 +236,7 @@ static uint32_t count_expunged(const struct store_view *from, const struct store
 static void move_to(struct imap_session *s, struct store_view *to)
 {
 	static const struct store_view_diff_ops ops = {
-		.expunged = on_expunged, .changed = on_changed, .added = on_added};
+	        .expunged = on_expunged, .changed = on_changed, .added = on_added};
 	struct imap_selected *sel = &s->selected;
 	struct diff_context d = {.s = s, .to = to};
 	const struct slice *names;
@@ -264,8 +265,7 @@ bool imap_sync(struct imap_session *s, bool allow_expunge)
 	}
 	if (!is_ok(status))
 		return true; /* what there is can still be read */
-	if (to == s->selected.view ||
-	    (!allow_expunge && count_expunged(s->selected.view, to) > 0))
+	if (to == s->selected.view || (!allow_expunge && count_expunged(s->selected.view, to) > 0))
 		store_view_unref(to);
 	else
 		move_to(s, to);
@@ -290,8 +290,7 @@ const char *imap_modseq_code(struct imap_session *s)
 {
 	if (!imap_has(s, IMAP_QRESYNC) || !s->selected.view)
 		return NULL;
-	return imap_code_printf(s, "HIGHESTMODSEQ %" PRIu64,
-				store_view_modseq(s->selected.view));
+	return imap_code_printf(s, "HIGHESTMODSEQ %" PRIu64, store_view_modseq(s->selected.view));
 }
 
 /* ---- running commands ----------------------------------------------------------------------- */
@@ -414,9 +413,12 @@ static struct status await_command(struct imap_session *s)
 	enum stream_event event;
 	do {
 		if (imap_stopped(s))
-			return fail(ERR_CANCELED, "The server is restarting, come back in a moment");
+			return fail(ERR_CANCELED,
+			            "The server is restarting, come back in a moment");
+		if (stream_buffered(s->options->stream).n > 0)
+			return ok(); /* pipelined commands are answered together */
 		TRY(stream_wait(s->options->stream, s->options->wake_fd, session_timeout_ms(s),
-				&event));
+		                &event));
 		if (event == STREAM_TIMEOUT)
 			return fail(ERR_TIMEOUT, "Nothing was asked for too long");
 		if (event == STREAM_WOKEN)
@@ -466,28 +468,28 @@ static void greet(struct imap_session *s)
 	}
 	imap_write_capabilities(s);
 	imap_out_str(&s->out, "] ");
-	imap_out_text(&s->out, slice_str(s->options->login_text ? s->options->login_text
-								: "Logged in"));
+	imap_out_text(&s->out,
+	              slice_str(s->options->login_text ? s->options->login_text : "Logged in"));
 	imap_out_str(&s->out, "\r\n");
 }
 
 static void session_init(struct imap_session *s, const struct imap_session_options *options)
 {
 	static const struct imap_reader_limits limits = {
-		.line_max = IMAP_LINE_MAX,
-		.literal_max = LITERALS_SIZE,
-		.non_sync_max = LITERALS_SIZE,
-		.total_max = LITERALS_SIZE,
-		.literals_max = LITERALS_MAX,
-		.discard_max = DISCARD_MAX,
-		.message_literals = true,
+	        .line_max = IMAP_LINE_MAX,
+	        .literal_max = LITERALS_SIZE,
+	        .non_sync_max = LITERALS_SIZE,
+	        .total_max = LITERALS_SIZE,
+	        .literals_max = LITERALS_MAX,
+	        .discard_max = DISCARD_MAX,
+	        .message_literals = true,
 	};
 	*s = (struct imap_session){
-		.options = options,
-		.store = options->store,
-		.state = IMAP_AUTHENTICATED,
-		.end = ok(),
-		.selected.watcher.event_fd = -1,
+	        .options = options,
+	        .store = options->store,
+	        .state = IMAP_AUTHENTICATED,
+	        .end = ok(),
+	        .selected.watcher.event_fd = -1,
 	};
 	options->stream->timeout_ms = session_timeout_ms(s);
 	imap_out_init(&s->out, options->stream);
@@ -521,8 +523,9 @@ struct status imap_session_refuse(struct stream *stream, const char *login_tag, 
 	struct imap_out out;
 	imap_out_init(&out, stream);
 	imap_out_str(&out, login_tag && *login_tag ? login_tag : "*");
-	imap_out_str(&out, login_tag && *login_tag ? " NO [UNAVAILABLE] The account cannot be opened: "
-						   : " BYE The account cannot be opened: ");
+	imap_out_str(&out, login_tag && *login_tag
+	                           ? " NO [UNAVAILABLE] The account cannot be opened: "
+	                           : " BYE The account cannot be opened: ");
 	imap_out_text(&out, slice_str(why.why));
 	imap_out_str(&out, "\r\n");
 	imap_out_flush(&out);

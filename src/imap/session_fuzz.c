@@ -1,5 +1,5 @@
-/* A whole session on a new account: whatever the client says, the session ends, its answers are whole
- * lines, and the store is sound afterwards. The first byte chooses how the input is split. */
+/* A whole session on a new account: whatever the client says, the session ends, its answers are
+ * whole lines, and the store is sound afterwards. The first byte chooses how the input is split. */
 #include "base/stream_mem.h"
 #include "imap/session.h"
 #include "imap/summarize.h"
@@ -54,12 +54,12 @@ static void run(struct store *store, struct slice input, size_t chunk)
 	struct stream_mem m;
 	stream_mem_init(&m, input, chunk);
 	struct imap_session_options options = {
-		.stream = &m.stream,
-		.store = store,
-		.clock = &fixed_clock,
-		.login_tag = "t",
-		.wake_fd = -1,
-		.append_max = 100000,
+	        .stream = &m.stream,
+	        .store = store,
+	        .clock = &fixed_clock,
+	        .login_tag = "t",
+	        .wake_fd = -1,
+	        .append_max = 100000,
 	};
 	(void)imap_session_run(&options);
 	ASSERT(slice_starts(stream_mem_output(&m), SLICE("t OK ")));
@@ -70,9 +70,10 @@ static void run(struct store *store, struct slice input, size_t chunk)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char messages[] =
-		"1 APPEND INBOX (\\Seen x) {94+}\r\nFrom: a@b\r\nSubject: =?utf-8?q?=C3=B6?=\r\n"
-		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n {5+}\r\nthree\r\n"
-		"2 SELECT INBOX\r\n";
+	        "1 APPEND INBOX (\\Seen x) {94+}\r\nFrom: a@b\r\nSubject: =?utf-8?q?=C3=B6?=\r\n"
+	        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n "
+	        "{5+}\r\nthree\r\n"
+	        "2 SELECT INBOX\r\n";
 	char path[] = "/dev/shm/imap-fuzz-XXXXXX";
 	struct store *store;
 	struct store_options options = {.clock = &fixed_clock, .summarize = imap_summarize};

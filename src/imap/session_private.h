@@ -1,8 +1,8 @@
 /* Inside of a session: what its commands share. One file per family of commands (cmd_*.c).
  *
- * A command reads its arguments from a cursor over the whole unit, writes its untagged responses and
- * gives back how it ended; the loop in session.c then tells what happened in the selected mailbox
- * meanwhile and writes the tagged line.
+ * A command reads its arguments from a cursor over the whole unit, writes its untagged responses
+ * and gives back how it ended; the loop in session.c then tells what happened in the selected
+ * mailbox meanwhile and writes the tagged line.
  */
 #pragma once
 
@@ -143,16 +143,17 @@ const char *imap_modseq_code(struct imap_session *s);
 
 /* "* n FETCH (FLAGS (...))" with UID and MODSEQ as this session wants them. */
 void imap_tell_flags(struct imap_session *s, uint32_t index, const struct store_entry *entry,
-		     const struct store_view *names, bool uid);
+                     const struct store_view *names, bool uid);
 void imap_write_flags(struct imap_session *s, uint64_t flags, const struct store_view *names);
 /* "* FLAGS (...)" and, for a mailbox being selected or that got new keywords, PERMANENTFLAGS. */
 void imap_tell_flag_names(struct imap_session *s);
 void imap_remember_told(struct imap_session *s, struct store_uid uid, uint64_t modseq);
 
-/* "* VANISHED (EARLIER) ..." (RFC 7162 section 3.2.10.1): what was expunged after modseq, of `known`
- * (NULL: anything). Where the log does not reach back that far, nothing up to above_if_incomplete. */
-void imap_tell_vanished_earlier(struct imap_session *s, uint64_t modseq, const struct imap_set *known,
-				uint32_t above_if_incomplete);
+/* "* VANISHED (EARLIER) ..." (RFC 7162 section 3.2.10.1): what was expunged after modseq, of
+ * `known` (NULL: anything). Where the log does not reach back that far, nothing up to
+ * above_if_incomplete. */
+void imap_tell_vanished_earlier(struct imap_session *s, uint64_t modseq,
+                                const struct imap_set *known, uint32_t above_if_incomplete);
 
 /* A set of the selected mailbox: sequence-set / "$", read and resolved. Fails the cursor when a
  * sequence number does not exist (RFC 9051 section 9, seq-number). Freed with the arena. */
@@ -161,12 +162,12 @@ bool imap_read_set(struct imap_session *s, struct imap_args *args, struct imap_s
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-/* mailbox = "INBOX" / astring, as the store knows it. False: args->c has failed, or *ret_reply (NO) is
- * set when the name is well-formed but impossible. */
+/* mailbox = "INBOX" / astring, as the store knows it. False: args->c has failed, or *ret_reply (NO)
+ * is set when the name is well-formed but impossible. */
 /* Text of a name or pattern as UTF-8. */
 struct status imap_name_decode(struct imap_session *s, struct slice text, struct slice *ret_utf8);
 bool imap_read_mailbox(struct imap_session *s, struct imap_args *args, struct slice *ret_name,
-		       struct imap_reply *ret_reply);
+                       struct imap_reply *ret_reply);
 /* A decoded argument as a mailbox name; INVALID with a reason. */
 struct status imap_mailbox_name(struct imap_session *s, struct slice text, struct slice *ret_name);
 void imap_write_mailbox(struct imap_session *s, struct slice name);
@@ -183,7 +184,7 @@ struct imap_status_items {
 };
 void imap_read_status_items(struct cursor *c, struct imap_status_items *ret_items);
 void imap_write_status(struct imap_session *s, const struct store_mailbox *mailbox,
-		       struct imap_status_items items);
+                       struct imap_status_items items);
 
 /* flag-list of STORE and APPEND. */
 struct imap_flags {
@@ -197,13 +198,14 @@ void imap_read_flag_list(struct cursor *c, struct arena *arena, struct imap_flag
 void imap_read_store_flags(struct cursor *c, struct arena *arena, struct imap_flags *ret_flags);
 
 const char *imap_code_printf(struct imap_session *s, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+        __attribute__((format(printf, 2, 3)));
 
 extern const char imap_capabilities[]; /* after login, but APPENDLIMIT's value */
 void imap_write_capabilities(struct imap_session *s);
 uint64_t imap_append_max(const struct imap_session *s);
 
-#define IMAP_COMMAND(name) struct imap_reply imap_cmd_##name(struct imap_session *s, struct imap_args *args)
+#define IMAP_COMMAND(name)                                                                         \
+	struct imap_reply imap_cmd_##name(struct imap_session *s, struct imap_args *args)
 IMAP_COMMAND(capability);
 IMAP_COMMAND(noop);
 IMAP_COMMAND(logout);

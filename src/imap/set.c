@@ -33,8 +33,7 @@ static void normalize(struct imap_set *set)
 	size_t n = 1;
 	for (size_t i = 1; i < set->n; i++) {
 		struct store_uid_range *last = &set->v[n - 1];
-		if (set->v[i].first.v <= last->last.v ||
-		    set->v[i].first.v == last->last.v + 1)
+		if (set->v[i].first.v <= last->last.v || set->v[i].first.v == last->last.v + 1)
 			last->last.v = MAX(last->last.v, set->v[i].last.v);
 		else
 			set->v[n++] = set->v[i];
@@ -59,7 +58,7 @@ static size_t count_ranges(const struct cursor *c)
 }
 
 void imap_set_parse(struct cursor *c, uint32_t star, uint32_t max, struct arena *arena,
-		    struct imap_set *ret_set)
+                    struct imap_set *ret_set)
 {
 	struct imap_set set = {0};
 	size_t n = count_ranges(c);
@@ -94,7 +93,7 @@ bool imap_set_has(const struct imap_set *set, uint32_t number)
 }
 
 void imap_set_to_uids(const struct store_view *view, const struct imap_set *numbers,
-		      struct arena *arena, struct imap_set *ret_uids)
+                      struct arena *arena, struct imap_set *ret_uids)
 {
 	struct imap_set uids = {.v = ARENA_ARRAY(arena, numbers->n, struct store_uid_range)};
 	for (size_t i = 0; uids.v && i < numbers->n; i++) {
@@ -153,7 +152,7 @@ struct imap_set_walk imap_set_walk_of(const struct store_view *view, const struc
 }
 
 bool imap_set_next(struct imap_set_walk *walk, uint32_t *ret_index,
-		   const struct store_entry **ret_entry)
+                   const struct store_entry **ret_entry)
 {
 	while (walk->range < walk->uids->n) {
 		const struct store_uid_range *range = &walk->uids->v[walk->range];

@@ -1,4 +1,5 @@
-/* Sets of messages: sequence-set of RFC 9051 section 9, normalised to ascending, disjoint ranges. */
+/* Sets of messages: sequence-set of RFC 9051 section 9, normalised to ascending, disjoint ranges.
+ */
 #pragma once
 
 #include "base/arena.h"
@@ -13,10 +14,10 @@ struct imap_set {
 	size_t n;
 };
 
-/* sequence-set = (seq-number / seq-range) ["," sequence-set]. "*" stands for `star`; with star 0 it is
- * an error. Numbers above `max` are an error. The set lives in the arena. */
+/* sequence-set = (seq-number / seq-range) ["," sequence-set]. "*" stands for `star`; with star 0 it
+ * is an error. Numbers above `max` are an error. The set lives in the arena. */
 void imap_set_parse(struct cursor *c, uint32_t star, uint32_t max, struct arena *arena,
-		    struct imap_set *ret_set);
+                    struct imap_set *ret_set);
 
 bool imap_set_has(const struct imap_set *set, uint32_t number);
 static inline struct store_uids imap_set_uids(const struct imap_set *set)
@@ -25,7 +26,7 @@ static inline struct store_uids imap_set_uids(const struct imap_set *set)
 }
 /* Sequence numbers (all <= count) to the UIDs that a view has there. */
 void imap_set_to_uids(const struct store_view *view, const struct imap_set *numbers,
-		      struct arena *arena, struct imap_set *ret_uids);
+                      struct arena *arena, struct imap_set *ret_uids);
 
 /* Grows by ascending numbers, on the heap. */
 struct imap_set_builder {
@@ -49,4 +50,4 @@ struct imap_set_walk {
 struct imap_set_walk imap_set_walk_of(const struct store_view *view, const struct imap_set *uids);
 /* False at the end. *ret_index: sequence number - 1. */
 bool imap_set_next(struct imap_set_walk *walk, uint32_t *ret_index,
-		   const struct store_entry **ret_entry);
+                   const struct store_entry **ret_entry);

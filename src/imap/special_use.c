@@ -5,9 +5,9 @@ static const struct {
 	enum store_special_use use;
 	const char *name;
 } uses[] = {
-	{STORE_USE_ARCHIVE, "\\Archive"}, {STORE_USE_DRAFTS, "\\Drafts"},
-	{STORE_USE_JUNK, "\\Junk"},       {STORE_USE_SENT, "\\Sent"},
-	{STORE_USE_TRASH, "\\Trash"},
+        {STORE_USE_ARCHIVE, "\\Archive"}, {STORE_USE_DRAFTS, "\\Drafts"},
+        {STORE_USE_JUNK, "\\Junk"},       {STORE_USE_SENT, "\\Sent"},
+        {STORE_USE_TRASH, "\\Trash"},
 };
 
 const char *imap_special_use_name(enum store_special_use use)

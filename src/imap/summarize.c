@@ -4,8 +4,8 @@
  *               SP message-id ")"
  *   body      = "(" (body-type-1part / body-type-mpart) ")"
  *
- * The tree is walked by its links, not by recursion. Strings are quoted 7-bit text or literals, which
- * any session may be given whatever it has enabled. A message whose text would be larger than
+ * The tree is walked by its links, not by recursion. Strings are quoted 7-bit text or literals,
+ * which any session may be given whatever it has enabled. A message whose text would be larger than
  * RENDER_MAX, or that needs more memory than PARSE_MAX, is shown as one opaque part.
  */
 #include "imap/summarize.h"
@@ -13,9 +13,9 @@
 #include "imap/out.h"
 #include "message/date.h"
 
-#define PARSE_MAX ((size_t)96 * 1024 * 1024)
+#define PARSE_MAX  ((size_t)96 * 1024 * 1024)
 #define RENDER_MAX ((size_t)4 * 1024 * 1024)
-#define READ_SIZE ((size_t)64 * 1024)
+#define READ_SIZE  ((size_t)64 * 1024)
 
 static void nstring(struct buf *buf, bool present, struct slice s)
 {
@@ -25,8 +25,8 @@ static void nstring(struct buf *buf, bool present, struct slice s)
 		buf_add_str(buf, "NIL");
 }
 
-/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"; a group starts with a mailbox
- * name and no host and ends with neither. */
+/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"; a group starts with a
+ * mailbox name and no host and ends with neither. */
 static void render_address(struct buf *buf, const struct message_address *a)
 {
 	switch (a->kind) {
@@ -39,8 +39,8 @@ static void render_address(struct buf *buf, const struct message_address *a)
 		buf_add_str(buf, "(NIL NIL NIL NIL)");
 		return;
 	case MESSAGE_ADDRESS_INVALID:
-		/* A host of NIL would open a group (RFC 9051 section 7.5.2): text that is no address
-		 * is given a host that cannot exist. */
+		/* A host of NIL would open a group (RFC 9051 section 7.5.2): text that is no
+		 * address is given a host that cannot exist. */
 		buf_add_str(buf, "(");
 		nstring(buf, a->has_name, a->name);
 		buf_add_str(buf, " NIL ");
@@ -57,10 +57,8 @@ static void render_address(struct buf *buf, const struct message_address *a)
 	buf_add_byte(buf, ' ');
 	imap_buf_string(buf, a->localpart);
 	buf_add_byte(buf, ' ');
-	if (a->domain.n > 0)
-		imap_buf_string(buf, a->domain);
-	else
-		buf_add_str(buf, "\"\"");
+	/* "root" without a host: NIL would open a group. */
+	imap_buf_string(buf, a->domain.n > 0 ? a->domain : SLICE("MISSING_DOMAIN"));
 	buf_add_byte(buf, ')');
 }
 
@@ -84,8 +82,8 @@ void imap_render_envelope(struct buf *buf, const struct message_envelope *e)
 	buf_add_byte(buf, ' ');
 	nstring(buf, e->has_subject, e->subject);
 	render_addresses(buf, &e->from);
-	/* "If the Sender or Reply-To lines are absent, or are present but empty, the server sets the
-	 * corresponding member to be the same value as from." */
+	/* "If the Sender or Reply-To lines are absent, or are present but empty, the server sets
+	 * the corresponding member to be the same value as from." */
 	render_addresses(buf, e->sender.n > 0 ? &e->sender : &e->from);
 	render_addresses(buf, e->reply_to.n > 0 ? &e->reply_to : &e->from);
 	render_addresses(buf, &e->to);
@@ -98,8 +96,8 @@ void imap_render_envelope(struct buf *buf, const struct message_envelope *e)
 	buf_add_byte(buf, ')');
 }
 
-/* What RFC 2231 encoded is passed on encoded, under its name with "*": a string of BODYSTRUCTURE has no
- * charset of its own. */
+/* What RFC 2231 encoded is passed on encoded, under its name with "*": a string of BODYSTRUCTURE
+ * has no charset of its own. */
 static void render_param(struct buf *buf, const struct message_param *param)
 {
 	char name[256];
@@ -113,7 +111,8 @@ static void render_param(struct buf *buf, const struct message_param *param)
 }
 
 /* body-fld-param. Text without a charset is US-ASCII (RFC 2046 section 4.1.2), and said so. */
-static void render_params(struct buf *buf, const struct message_param *params, size_t n, bool is_text)
+static void render_params(struct buf *buf, const struct message_param *params, size_t n,
+                          bool is_text)
 {
 	bool add_charset = is_text && !message_param_get(params, n, "charset");
 	if (n == 0 && !add_charset) {
@@ -168,8 +167,8 @@ static bool is_text(const struct message_part *part)
 	return slice_eq_str(part->type, "text");
 }
 
-/* A message/rfc822 that was not looked into (it is encoded, or past a limit): body-type-msg wants an
- * envelope and a body all the same, and is given empty ones. */
+/* A message/rfc822 that was not looked into (it is encoded, or past a limit): body-type-msg wants
+ * an envelope and a body all the same, and is given empty ones. */
 static bool is_closed_message(const struct message_part *part)
 {
 	return part->kind == MESSAGE_LEAF && slice_eq_str(part->type, "message") &&
@@ -199,7 +198,7 @@ static void open_leaf(struct buf *buf, const struct message_part *part, bool ext
 		buf_add_byte(buf, ' ');
 	} else if (is_closed_message(part)) {
 		buf_add_str(buf, " (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" "
-				 "(\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+		                 "(\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
 		buf_add_str(buf, extended ? " NIL NIL NIL NIL)" : ")");
 	}
 }
@@ -223,7 +222,8 @@ static void open_multipart(struct buf *buf, const struct message_part *part, boo
 	buf_add_byte(buf, '(');
 	/* body-type-mpart = 1*body: one without parts is given an empty one. */
 	if (!part->first_child) {
-		buf_add_str(buf, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+		buf_add_str(buf,
+		            "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
 		buf_add_str(buf, extended ? " NIL NIL NIL NIL)" : ")");
 	}
 }
@@ -269,7 +269,7 @@ void imap_render_body(struct buf *buf, const struct message_part *root, bool ext
 }
 
 struct status imap_parse_message(const struct store_reader *r, struct arena *arena,
-				 struct message_part **ret_root)
+                                 struct message_part **ret_root)
 {
 	struct message_parser *parser = message_parser_new(arena);
 	if (!parser)
@@ -299,12 +299,12 @@ static struct status copy_out(struct buf *buf, struct arena *arena, struct slice
 static void render_opaque(struct buf *buf, uint64_t size, bool extended)
 {
 	buf_reset(buf);
-	buf_printf(buf, "(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" %" PRIu64 "%s)", size,
-		   extended ? " NIL NIL NIL NIL" : "");
+	buf_printf(buf, "(\"application\" \"octet-stream\" NIL NIL NIL \"8bit\" %" PRIu64 "%s)",
+	           size, extended ? " NIL NIL NIL NIL" : "");
 }
 
 static struct status render_all(const struct message_part *root, uint64_t size, struct buf *buf,
-				struct arena *arena, struct store_summary *s)
+                                struct arena *arena, struct store_summary *s)
 {
 	if (root)
 		imap_render_envelope(buf, root->envelope);
@@ -324,7 +324,7 @@ static struct status render_all(const struct message_part *root, uint64_t size, 
 }
 
 struct status imap_summarize(const struct store_reader *r, struct arena *arena,
-			     struct store_summary *ret_summary)
+                             struct store_summary *ret_summary)
 {
 	struct store_summary s = {.sent_at = INT64_MIN};
 	struct message_part *root = NULL;

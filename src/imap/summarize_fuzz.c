@@ -1,6 +1,7 @@
 /* The printer of ENVELOPE and BODYSTRUCTURE: whatever the message, what comes out is a well-formed
  * list. */
 #include "base/cursor.h"
+#include "imap/fetch_body.h"
 #include "imap/summarize.h"
 #include "imap/syntax.h"
 
@@ -11,8 +12,8 @@ struct memory {
 	struct slice bytes;
 };
 
-static struct status read_memory(const struct store_reader *r, uint64_t offset, uint8_t *p, size_t n,
-				 size_t *ret_n)
+static struct status read_memory(const struct store_reader *r, uint64_t offset, uint8_t *p,
+                                 size_t n, size_t *ret_n)
 {
 	const struct memory *m = (const struct memory *)r;
 	struct slice s = slice_sub(m->bytes, (size_t)offset, n);
@@ -46,12 +47,26 @@ static size_t check_list(struct slice text)
 	return n;
 }
 
+/* The short cut to the header's size agrees with the parser. */
+static void check_header_size(struct slice message)
+{
+	struct message_part *root;
+	struct arena arena;
+	uint64_t header_size;
+	unsigned defects;
+	arena_init(&arena, (size_t)64 * 1024 * 1024);
+	ASSERT(is_ok(message_parse(message, &arena, &root, &defects)));
+	if (imap_header_size(message, &header_size))
+		ASSERT(header_size == root->header_size);
+	arena_done(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena arena;
 	struct store_summary summary;
 	struct memory m = {.reader = {.size = size, .read = read_memory},
-			   .bytes = slice_of(data, size)};
+	                   .bytes = slice_of(data, size)};
 	arena_init(&arena, (size_t)64 * 1024 * 1024);
 	struct status status = imap_summarize(&m.reader, &arena, &summary);
 	ASSERT(is_ok(status));
@@ -60,5 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_list(summary.bodystructure);
 	ASSERT(slice_index(summary.bodystructure, 0) == SIZE_MAX);
 	arena_done(&arena);
+	check_header_size(m.bytes);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* The words of IMAP: atoms, strings, literals, numbers, dates (RFC 9051 section 9).
  *
- * Where RFC 3501 and 9051 differ, the wider form is read. Limits: a tag of IMAP_TAG_MAX bytes, 32-bit
- * numbers, 63-bit number64.
+ * Where RFC 3501 and 9051 differ, the wider form is read. Limits: a tag of IMAP_TAG_MAX bytes,
+ * 32-bit numbers, 63-bit number64.
  */
 #include "imap/syntax.h"
 
@@ -241,8 +241,8 @@ static int32_t date_text(struct cursor *c)
 	cursor_expect(c, '-', "a date looks like 1-Feb-1994");
 	t.year = year(c);
 	check_day(c, &t);
-	return cursor_ok(c) ? (int32_t)(civil_to_unix(&t) / 86400 -
-					(civil_to_unix(&t) % 86400 < 0)) : 0;
+	return cursor_ok(c) ? (int32_t)(civil_to_unix(&t) / 86400 - (civil_to_unix(&t) % 86400 < 0))
+	                    : 0;
 }
 
 int32_t imap_date(struct cursor *c)

@@ -1,15 +1,15 @@
 /* Words of IMAP's grammar, read from one whole command (RFC 9051 section 9, RFC 3501 section 9).
  *
- * A command is one unit: its lines and, in place, its literals ("{5}\r\nhello"), as imap_reader cuts
- * it. All functions read from a cursor with a sticky error and return slices into the unit, or into
- * the arena where quoting had to be removed.
+ * A command is one unit: its lines and, in place, its literals ("{5}\r\nhello"), as imap_reader
+ * cuts it. All functions read from a cursor with a sticky error and return slices into the unit, or
+ * into the arena where quoting had to be removed.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "base/cursor.h"
 
-#define IMAP_TAG_MAX 128u     /* bytes */
+#define IMAP_TAG_MAX     128u /* bytes */
 #define IMAP_KEYWORD_MAX 100u /* bytes of a flag keyword */
 
 bool imap_is_atom_char(uint8_t c);
@@ -21,8 +21,8 @@ struct slice imap_tag(struct cursor *c);
 void imap_sp(struct cursor *c); /* exactly one space */
 struct slice imap_atom(struct cursor *c);
 
-/* quoted / literal. Neither may hold NUL; a quoted string neither CR nor LF. Bytes from 0x80 are let
- * through: who uses the text checks that it is UTF-8. */
+/* quoted / literal. Neither may hold NUL; a quoted string neither CR nor LF. Bytes from 0x80 are
+ * let through: who uses the text checks that it is UTF-8. */
 struct slice imap_string(struct cursor *c, struct arena *arena);
 struct slice imap_astring(struct cursor *c, struct arena *arena);
 /* astring, but wildcards are allowed in its unquoted form (LIST's patterns). */
