@@ -54,7 +54,6 @@ void room_config_unref(struct room_config *config)
 	if (!config || atomic_fetch_sub(&config->references, 1) != 1)
 		return;
 	arena_done(&config->arena);
-	fd_close(&config->fd);
 	base_free(config);
 }
 
@@ -72,10 +71,10 @@ struct status room_config_load(int fd, struct room_config **ret_config)
 	struct config_problems problems;
 	atomic_init(&config->references, 1);
 	arena_init(&config->arena, CONFIG_ARENA_MAX);
-	config->fd = fd;
 	config_problems_init(&problems);
 	struct status status = config_load_frozen(fd, &config->arena, &config->config, &problems);
 	config_problems_done(&problems);
+	fd_close(&fd); /* what a room holds before its sandbox would be closed by it */
 	if (!is_ok(status)) {
 		room_config_unref(config);
 		return status;
@@ -84,7 +83,7 @@ struct status room_config_load(int fd, struct room_config **ret_config)
 	return ok();
 }
 
-static void take_config(struct room *room, int fd)
+void room_config_replace(struct room *room, int fd)
 {
 	struct room_config *config;
 	struct status status = room_config_load(fd, &config);
@@ -113,7 +112,7 @@ static void on_start(struct room *room, struct ipc_packet *packet)
 	room->started = true;
 	int fd = ipc_packet_take_fd(packet, 0);
 	if (fd >= 0)
-		take_config(room, fd);
+		room_config_replace(room, fd);
 }
 
 static void on_meet(struct room *room, const Door__Meet *meet, struct ipc_packet *packet)
@@ -131,7 +130,7 @@ static void on_config(struct room *room, const Door__Config *message, struct ipc
 {
 	int fd = ipc_packet_take_fd(packet, 0);
 	if (fd >= 0) {
-		take_config(room, fd);
+		room_config_replace(room, fd);
 		struct room_config *config = room_config_get(room);
 		log_set_level((enum log_level)config->config->log.level);
 		room_config_unref(config);

@@ -24,7 +24,6 @@ struct room_config {
 	atomic_uint references;
 	struct arena arena;
 	struct config *config;
-	int fd; /* the sealed memfd it came from */
 };
 struct room_config *room_config_ref(struct room_config *config);
 void room_config_unref(struct room_config *config); /* NULL is fine */
@@ -81,6 +80,9 @@ struct room_config *room_config_get(struct room *room); /* the caller unrefs */
 
 /* A loaded config from a sealed memfd; takes the fd over. */
 struct status room_config_load(int fd, struct room_config **ret_config);
+/* Makes the config in the sealed memfd room->config; takes the fd over. Logs a failure and keeps
+ * the old one. */
+void room_config_replace(struct room *room, int fd);
 
 /* Logs and exits: the room cannot begin. The supervisor reports it and tries again later. */
 NORETURN void room_give_up(struct status status, const char *doing);

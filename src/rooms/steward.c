@@ -173,6 +173,8 @@ static struct status load(struct steward *steward, json_t *said)
 	config_problems_sort(&problems);
 	for (size_t i = 0; i < problems.n; i++) {
 		struct buf text;
+		if (problems.v[i].severity == CONFIG_WARNING && !steward->room->start->check_only)
+			continue; /* `mailkeep config test` shows them */
 		buf_init(&text, 8192);
 		config_problem_print(&problems.v[i], steward->room->start->config_directory, &text);
 		json_array_append_new(said, json_string(buf_cstr(&text)));
@@ -184,6 +186,8 @@ static struct status load(struct steward *steward, json_t *said)
 		status = tell_supervisor(steward, config, fd, &arena);
 		if (!is_ok(status))
 			json_array_append_new(said, json_string(status.why));
+		else if (!steward->room->start->check_only)
+			room_config_replace(steward->room, TAKE_FD(fd)); /* nobody tells us */
 	}
 	status.why = err_name(status.code); /* the words lie in the arena; `said` has them */
 	config_problems_done(&problems);
