@@ -87,12 +87,23 @@ static struct status set_password(struct vault *vault, const char *path, struct 
 	return status;
 }
 
+/* Nobody must cost what a new account costs. */
+static bool has_current_costs(const struct vault_options *options, const struct verifier *verifier)
+{
+	return verifier->argon2.kib == options->argon2_kib &&
+	       verifier->argon2.passes == options->argon2_passes &&
+	       verifier->scram_sha1.iterations == options->scram_iterations &&
+	       verifier->scram_sha256.iterations == options->scram_iterations;
+}
+
 struct status vault_passwords_prepare(struct vault *vault, struct os_fault *ret_fault)
 {
 	uint8_t password[NOBODY_PASSWORD_SIZE];
 	struct verifier present;
 	struct status status = read_verifier(vault, NOBODY, &present, ret_fault);
-	if (status.code != ERR_NOT_FOUND)
+	if (is_ok(status) && has_current_costs(&vault->options, &present))
+		return ok();
+	if (!is_ok(status) && status.code != ERR_NOT_FOUND)
 		return status;
 	if (RAND_priv_bytes(password, sizeof(password)) != 1)
 		return fail(ERR_IO, "no randomness");

@@ -24,5 +24,5 @@ struct vault {
 struct status vault_keys_load(struct vault *vault, struct os_fault *ret_fault);
 void vault_keys_drop(struct vault *vault);
 
-/* Makes nobody's verifier where there is none. */
+/* Makes nobody's verifier where there is none or its costs are not those of the options. */
 struct status vault_passwords_prepare(struct vault *vault, struct os_fault *ret_fault);

@@ -255,6 +255,23 @@ static void scram_works_and_strangers_get_stable_answers(void **state)
 	}
 }
 
+static void nobody_costs_what_a_new_account_costs(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t salt[SASL_SALT_MAX];
+	size_t n;
+	uint32_t iterations, stranger;
+	f->options.scram_iterations = SASL_ITERATIONS_MIN + 1;
+	reopen(f);
+	assert_true(is_ok(vault_password_set(f->vault, SLICE("me"), SLICE("mailkeep"), NULL)));
+	assert_true(is_ok(vault_scram_parameters(f->vault, SLICE("me"), SLICE("me"), SASL_SHA256,
+	                                         salt, &n, &iterations)));
+	assert_true(is_ok(vault_scram_parameters(f->vault, SLICE("you"), SLICE("you"), SASL_SHA256,
+	                                         salt, &n, &stranger)));
+	assert_int_equal(iterations, SASL_ITERATIONS_MIN + 1);
+	assert_int_equal(stranger, iterations);
+}
+
 static void cram_md5_works_where_it_is_allowed(void **state)
 {
 	struct fixture *f = *state;
@@ -576,6 +593,7 @@ int main(void)
 	        TEST(strange_names_and_passwords_are_refused_or_kept_apart),
 	        TEST(a_damaged_file_is_corrupt_not_a_wrong_password),
 	        TEST(scram_works_and_strangers_get_stable_answers),
+	        TEST(nobody_costs_what_a_new_account_costs),
 	        TEST(cram_md5_works_where_it_is_allowed),
 	        TEST(many_threads_log_in_at_once),
 	        TEST(a_self_signed_key_is_made_once_and_renewed_in_time),
