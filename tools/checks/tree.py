@@ -46,4 +46,4 @@ def line_of(name, offset):
 
 
 def is_test(name):
-    return re.search(r"(_test|_fuzz|_fake|testing|/script|/scripts_\w+)\.[ch]$", name) is not None
+    return re.search(r"(_test|_fuzz|_fake|testing|/script|/scripts_\w+|/faulty_\w+)\.[ch]$", name) is not None
