@@ -185,6 +185,10 @@ static void a_door_message_round_trips(void **state)
 	assert_int_equal(back->deliver->size, 12345);
 	assert_true(slice_eq_str(door_bytes(back->deliver->prefix), "Received: x\r\n"));
 	assert_null(door_unpack(&door__account_request__descriptor, SLICE("\xff\xff\xff"), &arena));
+	/* Fields that the door does not have, on top and inside. */
+	assert_null(door_unpack(&door__account_request__descriptor, SLICE("\x78\x01"), &arena));
+	assert_null(
+	        door_unpack(&door__account_request__descriptor, SLICE("\x0a\x02\x78\x01"), &arena));
 	arena_done(&arena);
 }
 

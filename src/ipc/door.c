@@ -13,13 +13,52 @@ static void free_nothing(void *allocator_data, void *pointer)
 	(void)pointer;
 }
 
+static bool has_known_fields_only(const ProtobufCMessage *message);
+
+static bool field_is_known(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	const uint8_t *bytes = (const uint8_t *)message;
+	size_t n = 0;
+	if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+		return true;
+	if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+		uint32_t chosen = (uint32_t)field->id;
+		const ProtobufCMessage *child;
+		if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+			memcpy(&chosen, bytes + field->quantifier_offset, sizeof(chosen));
+		memcpy(&child, bytes + field->offset, sizeof(child));
+		return chosen != field->id || !child || has_known_fields_only(child);
+	}
+	ProtobufCMessage *const *children;
+	memcpy(&n, bytes + field->quantifier_offset, sizeof(n));
+	memcpy(&children, bytes + field->offset, sizeof(children));
+	for (size_t i = 0; i < n; i++)
+		if (!has_known_fields_only(children[i]))
+			return false;
+	return true;
+}
+
+/* Both ends are of one build: a field that the door does not know is garbage. As deep as our .proto
+ * files nest messages, which is three levels, whatever came. */
+static bool has_known_fields_only(const ProtobufCMessage *message)
+{
+	if (message->n_unknown_fields > 0)
+		return false;
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+		if (!field_is_known(message, &message->descriptor->fields[i]))
+			return false;
+	return true;
+}
+
 ProtobufCMessage *door_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice payload,
                               struct arena *arena)
 {
 	ProtobufCAllocator allocator = {alloc_in_arena, free_nothing, arena};
 	ProtobufCMessage *message =
 	        protobuf_c_message_unpack(descriptor, &allocator, payload.n, payload.p);
-	return message && protobuf_c_message_check(message) ? message : NULL;
+	return message && has_known_fields_only(message) && protobuf_c_message_check(message)
+	               ? message
+	               : NULL;
 }
 
 void door_pack(const ProtobufCMessage *message, struct door_packed *ret_packed)
