@@ -12,7 +12,8 @@
  */
 #include "smtp/server_private.h"
 
-#define SKIP_MAX ((size_t)64 * 1024) /* octets of a too long line that are read to find its end */
+#define SKIP_MAX ((size_t)256 * 1024) /* octets of a too long line that are read to find its end   \
+	                               */
 
 void smtp_server_options_init(struct smtp_server_options *options)
 {
@@ -232,7 +233,9 @@ static bool refuse_line(struct smtp_session *s, bool crlf)
 	if (!crlf)
 		smtp_session_event(s, SMTP_EVENT_BARE_LF, smtp_reply(id));
 	smtp_session_say(s, smtp_reply(id));
-	if (s->verb == SMTP_VERB_BDAT) /* its chunk follows and must not be read as commands */
+	/* Where a bare LF stands, nobody knows what the client takes for a line; behind a BDAT its
+	 * chunk follows. Nothing more may be read as a command. */
+	if (!crlf || s->verb == SMTP_VERB_BDAT)
 		smtp_session_say(s, smtp_reply(SMTP_REPLY_OUT_OF_SYNC));
 	return true;
 }

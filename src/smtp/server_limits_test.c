@@ -152,7 +152,7 @@ static void endless_command_lines_end_the_session(void **state)
 		CLEANUP(buf_done) struct buf text;
 		buf_init(&text, MIB);
 		buf_printf(&text, "S: 220 *\nD: %s", verbs[v]);
-		for (size_t i = 0; i < 70000; i++)
+		for (size_t i = 0; i < 270000; i++)
 			buf_add_byte(&text, 'x');
 		buf_add_str(&text, "\nS: 500 5.5.2 Line is too long\nS: 421 4.5.0 *\n");
 		struct script_case c = {"endless line", buf_cstr(&text), "event: closing\n", NULL};
@@ -217,7 +217,7 @@ static void time_is_limited(void **state)
 static const char all_at_once[] =
         "EHLO client.example\r\nMAIL FROM:<a@b.example> SIZE=99\r\nRCPT TO:<u@example.org>\r\n"
         "RCPT TO:<nobody@example.org>\r\nDATA\r\nSubject: x\r\n\r\n..\r\n.x\r\n\r\n.\r\n"
-        "NOOP\nNOOP\r\nMAIL FROM:<>\r\nRCPT TO:<\"a b\"@example.org>\r\nBDAT 7\r\n\r\n.\r\nab"
+        "NO\rOP\r\nNOOP\r\nMAIL FROM:<>\r\nRCPT TO:<\"a b\"@example.org>\r\nBDAT 7\r\n\r\n.\r\nab"
         "BDAT 3 LAST\r\ncd\nMAIL FROM:<>\r\nRCPT TO:<u@example.org>\r\nDATA\r\nbare\n.\r\n.\n"
         "x\r.\r\n.\r\nVRFY x\r\nFOO\r\nRSET\r\nHELP\r\nQUIT\r\nNOOP\r\n";
 

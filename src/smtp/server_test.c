@@ -148,13 +148,18 @@ static const struct script_case refused_cases[] = {
          "C: LHLO x\nS: 502 *\nC: BURL x\nS: 502 *\nC:  NOOP\nS: 500 5.5.1 *\n"
          "C: AUTH PLAIN x\nS: 503 5.5.1 No authentication here, use the submission port\n" QUIT,
          LOG_HELO, NULL},
-        {"lines that do not end in CRLF, or hold what they must not",
-         HELO "D: NOOP\\n\nS: 500 5.5.2 Line must end in CRLF, not in a bare LF\n"
-              "D: NO\\rOP\\r\\n\nS: 500 5.5.2 Line holds a bare CR or a NUL\n"
-              "D: NOOP \\x00\\r\\n\nS: 500 5.5.2 *\nD: NOOP\\r\\r\\n\nS: 500 5.5.2 *\n"
-              "D: MAIL FROM:<a@b.example>\\nRCPT TO:<u@example.org>\\n\n"
-              "S: 500 5.5.2 *\nS: 500 5.5.2 *\nC: DATA\nS: 503 *\n" QUIT,
-         LOG_HELO "event: bare lf\nevent: bare lf\nevent: bare lf\n", NULL},
+        {"lines that hold what they must not",
+         HELO "D: NO\\rOP\\r\\n\nS: 500 5.5.2 Line holds a bare CR or a NUL\n"
+              "D: NOOP \\x00\\r\\n\nS: 500 5.5.2 *\nD: NOOP\\r\\r\\n\nS: 500 5.5.2 *\n" QUIT,
+         LOG_HELO, NULL},
+        {"a command line that ends in a bare LF ends the session",
+         HELO "D: NOOP\\nNOOP\\r\\n\nS: 500 5.5.2 Line must end in CRLF, not in a bare LF\n"
+              "S: 421 4.5.0 *\n",
+         LOG_HELO "event: bare lf\nevent: closing\n", NULL},
+        {"nor is what follows it read",
+         HELO "D: MAIL FROM:<a@b.example>\\nRCPT TO:<u@example.org>\\n\n"
+              "S: 500 5.5.2 *\nS: 421 4.5.0 *\n",
+         LOG_HELO "event: bare lf\nevent: closing\n", NULL},
         {"no space when the message opens, when it comes",
          HELO "C: MAIL FROM:<nospace@b.example>\nS: 250 *\n" RCPT
               "C: DATA\nS: 452 4.3.1 Out of storage for now, try again later\n"
