@@ -19,8 +19,9 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#define SESSION_STACK ((size_t)256 * 1024)
-#define STOP_WAIT_MS  8000
+#define SESSION_STACK        ((size_t)256 * 1024)
+#define CERTIFICATES_EVERY_S (6 * 3600)
+#define STOP_WAIT_MS         8000
 
 /* ---- listeners ---- */
 
@@ -300,16 +301,31 @@ static struct login_limiter *make_login_limiter(struct room *room)
 	return login_limiter_new(&options);
 }
 
+/* The vault renews its self-signed certificates by itself. */
+static void follow_renewals(void *context)
+{
+	for (;;) {
+		sleep(CERTIFICATES_EVERY_S);
+		(void)gate_tls_load(context);
+	}
+}
+
 static struct status begin(struct room *room)
 {
 	struct gate *gate = room->state;
 	gate->limits = gate_limits_new();
+	if (room->id == IPC_ROOM_GATE_MX)
+		gate->rates = gate_rates_new();
 	TRY(eventfd_new(&gate->stop_fd));
 	gate->login_limiter = make_login_limiter(room);
 	if (room->id == IPC_ROOM_GATE_LOGIN)
 		TRY(start_relay(gate));
 	if (gate->library)
 		(void)gate_tls_load(gate); /* logged; without TLS there is no STARTTLS */
+	if (gate->library) {
+		struct thread_options options = {.name = "certificates"};
+		TRY(thread_start(&options, follow_renewals, gate, NULL));
+	}
 	gate->begun = true;
 	for (struct gate_listener *l = gate->listeners; l; l = l->next)
 		start_listener(l);

@@ -1,6 +1,6 @@
 /* A gate: every inbound TCP connection of one purpose. Private to the gate's files (gate.c: life
- * and listening; gate_limits.c; gate_mx.c: SMTP reception; gate_login.c: IMAP until login;
- * gate_tls.c: certificates and signatures by the vault). */
+ * and listening; gate_limits.c, gate_rates.c; gate_mx.c: SMTP reception; gate_login.c: IMAP until
+ * login; gate_tls.c: certificates and signatures by the vault). */
 #pragma once
 
 #include "os/socket.h"
@@ -13,6 +13,7 @@
 struct gate;
 struct gate_limits;
 struct gate_listener;
+struct gate_rates;
 struct tls_relay;
 
 /* One accepted connection; its thread owns it. */
@@ -45,6 +46,7 @@ struct gate {
 	struct tls_library *library;
 	struct tls_signer signer;
 	struct gate_limits *limits;
+	struct gate_rates *rates; /* gate-mx only */
 	struct login_limiter *login_limiter;
 	struct tls_relay *relay; /* login gate only */
 	int stop_fd;             /* eventfd, readable for ever once the gate stops */
@@ -68,6 +70,16 @@ bool gate_limits_admit(struct gate_limits *limits, const struct config_limits *c
                        const struct os_address *peer, int64_t now_ms);
 void gate_limits_release(struct gate_limits *limits, const struct config_limits *config,
                          const struct os_address *peer);
+
+/* gate_rates.c: messages and bytes into one account, by address, subnet and network, per minute and
+ * day. */
+struct gate_rates *gate_rates_new(void);
+void gate_rates_free(struct gate_rates *rates);
+bool gate_rates_allow(struct gate_rates *rates, const struct config_limits *limits,
+                      const char *account, const struct os_address *peer, int64_t now_s);
+void gate_rates_count(struct gate_rates *rates, const struct config_limits *limits,
+                      const char *account, const struct os_address *peer, uint64_t size,
+                      int64_t now_s);
 
 /* The config of the listener a connection came by; NULL when a reload has removed it. */
 const struct config_listener *gate_listener_config(const struct gate_connection *connection);

@@ -67,11 +67,17 @@ static struct smtp_reply take_targets(struct mx *mx, const struct config_lookup 
 	struct delivery_target *targets = ARENA_ARRAY(&mx->arena, n, struct delivery_target);
 	if (!entry || !targets)
 		return smtp_reply(SMTP_REPLY_ENVELOPE_TOO_LARGE);
+	int64_t now_s = clock_now_s(clock_real());
 	for (size_t i = 0; i < n; i++) {
 		const struct config_account *account =
 		        found->alias ? found->alias->targets[i].account : found->account;
 		targets[i].account = account->name.s;
 		targets[i].rcpt = rcpt->to;
+		if (!gate_rates_allow(mx->connection->gate->rates, &mx->config->config->limits,
+		                      account->name.s, &mx->connection->peer, now_s))
+			return (struct smtp_reply){452, "4.7.0",
+			                           "Too many messages from your network for this "
+			                           "mailbox, try again later"};
 	}
 	*entry = (struct mx_rcpt){.targets = targets, .n_targets = n};
 	rcpt->entry = entry;
@@ -234,6 +240,11 @@ static struct smtp_reply on_data_end(void *context, const struct smtp_envelope *
 	smtp_mailbox_print(&envelope->mail.from, &from);
 	delivery.from = buf_slice(&from);
 	delivery_run(mx->connection->gate->room, &delivery, targets, n);
+	for (size_t i = 0; i < n; i++)
+		if (is_ok(targets[i].status))
+			gate_rates_count(mx->connection->gate->rates, &mx->config->config->limits,
+			                 targets[i].account, &mx->connection->peer, mx->spool.size,
+			                 now_s);
 	struct smtp_reply reply = reply_for(mx, targets, n);
 	log_info(mx->connection->cid, "message", LOG_STR("peer", mx->connection->peer_text),
 	         LOG_SLICE("from", buf_slice(&from)), LOG_UINT("rcpts", envelope->n_rcpts),
