@@ -115,12 +115,17 @@ struct status stream_skip_line(struct stream *s, size_t max)
 	}
 }
 
+static int write_timeout(const struct stream *s)
+{
+	return s->write_timeout_ms > 0 ? s->write_timeout_ms : s->timeout_ms;
+}
+
 struct status stream_write(struct stream *s, struct slice bytes)
 {
 	if (bytes.n > STREAM_OUT_MAX - MIN(s->out.n, STREAM_OUT_MAX))
 		TRY(stream_flush(s));
 	if (bytes.n > STREAM_OUT_MAX)
-		return s->ops->write(s, bytes, s->timeout_ms);
+		return s->ops->write(s, bytes, write_timeout(s));
 	buf_add(&s->out, bytes);
 	return ok();
 }
@@ -147,7 +152,7 @@ struct status stream_flush(struct stream *s)
 {
 	if (s->out.n == 0)
 		return ok();
-	struct status status = s->ops->write(s, buf_slice(&s->out), s->timeout_ms);
+	struct status status = s->ops->write(s, buf_slice(&s->out), write_timeout(s));
 	buf_reset(&s->out);
 	return status;
 }

@@ -51,6 +51,7 @@ struct stream {
 	struct buf out; /* written, not yet sent */
 	size_t in_at;   /* start of the untaken bytes in `in` */
 	int timeout_ms; /* for each blocking step; set by the session for the state it is in */
+	int write_timeout_ms; /* for the peer to take what is sent; 0: timeout_ms */
 	struct stream_tls tls;
 };
 

@@ -190,6 +190,7 @@ static void run_session(void *context)
 	        .append_max = config->config->limits.message_size,
 	        .timeout_ms = (int)config->config->timeouts.imap_idle_ms,
 	};
+	options.stream->write_timeout_ms = (int)config->config->timeouts.write_ms;
 	room_config_unref(config);
 	struct status status = account->store ? imap_session_run(&options)
 	                                      : imap_session_refuse(options.stream, session->tag,

@@ -68,6 +68,7 @@ static void serve_connection(void *context)
 	tls_stream_init(&stream, TAKE_FD(connection->fd), tls);
 	tls_context_unref(tls);
 	struct status status = ok();
+	stream.stream.write_timeout_ms = (int)connection->config->config->timeouts.write_ms;
 	if (room_protocol_is_tls(connection->listener->protocol)) {
 		stream.stream.timeout_ms =
 		        (int)connection->config->config->timeouts.tls_handshake_ms;
