@@ -57,6 +57,6 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) build-asan build-clang build-tsan build-check
+	rm -rf $(BUILD) build-asan build-fuzz build-tsan build-check
 
 .PHONY: all deps run test check format bench fuzz kill-rounds install clean
