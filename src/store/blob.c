@@ -33,17 +33,17 @@ static struct status sync_fd(const struct blobs *blobs, int fd)
 	return blobs->io->fsync(fd) == 0 ? ok() : fail_errno(errno, "cannot sync a message file");
 }
 
-/* Makes a folder durable below parent_fd unless it is there. */
 static struct status make_folder(const struct blobs *blobs, int parent_fd, const char *name)
 {
-	if (blobs->io->mkdirat(parent_fd, name, 0700) == 0)
-		return sync_fd(blobs, parent_fd);
-	return errno == EEXIST ? ok() : fail_errno(errno, "cannot make a folder for messages");
+	if (blobs->io->mkdirat(parent_fd, name, 0700) == 0 || errno == EEXIST)
+		return ok();
+	return fail_errno(errno, "cannot make a folder for messages");
 }
 
 struct status blobs_init(struct blobs *blobs, int dir_fd, const struct blob_io *io, bool *ret_sweep)
 {
-	*blobs = (struct blobs){.fd = -1, .io = io ? io : &real_io};
+	*blobs = (struct blobs){.fd = -1, .dir_fd = dir_fd, .io = io ? io : &real_io};
+	pthread_mutex_init(&blobs->folder_lock, NULL);
 	TRY(make_folder(blobs, dir_fd, "msg"));
 	blobs->fd = blobs->io->openat(dir_fd, "msg", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (blobs->fd < 0)
@@ -51,6 +51,8 @@ struct status blobs_init(struct blobs *blobs, int dir_fd, const struct blob_io *
 	struct stat st;
 	*ret_sweep = fstatat(blobs->fd, MARKER, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	atomic_store(&blobs->marked, *ret_sweep);
+	/* After a crash, a folder may be there that was never synced. */
+	blobs->folders_unsynced = *ret_sweep;
 	return ok();
 }
 
@@ -61,10 +63,10 @@ void blobs_done(struct blobs *blobs)
 	if (atomic_load(&blobs->marked) && !atomic_load(&blobs->unclean))
 		(void)blobs->io->unlinkat(blobs->fd, MARKER, 0); /* else the next open sweeps */
 	fd_close(&blobs->fd);
+	pthread_mutex_destroy(&blobs->folder_lock);
 }
 
-/* Before the first file is made or removed: says on disk that a sweep may be needed. */
-static struct status mark(struct blobs *blobs)
+struct status blobs_mark(struct blobs *blobs)
 {
 	if (atomic_load(&blobs->marked))
 		return ok();
@@ -73,6 +75,7 @@ static struct status mark(struct blobs *blobs)
 	if (fd < 0)
 		return fail_errno(errno, "cannot mark the folder msg");
 	TRY(sync_fd(blobs, blobs->fd));
+	TRY(sync_fd(blobs, blobs->dir_fd)); /* msg/ may be as new */
 	atomic_store(&blobs->marked, true);
 	return ok();
 }
@@ -92,12 +95,16 @@ struct status blob_create(struct blobs *blobs, int64_t id, int *ret_fd)
 {
 	char path[PATH_SIZE], folder[4];
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	TRY(mark(blobs));
+	TRY(blobs_mark(blobs));
 	file_path(id, path);
 	int fd = blobs->io->openat(blobs->fd, path, flags, 0600);
 	if (fd < 0 && errno == ENOENT) {
 		folder_name(id, folder);
-		TRY(make_folder(blobs, blobs->fd, folder));
+		pthread_mutex_lock(&blobs->folder_lock);
+		struct status status = make_folder(blobs, blobs->fd, folder);
+		blobs->folders_unsynced = true;
+		pthread_mutex_unlock(&blobs->folder_lock);
+		TRY(status);
 		fd = blobs->io->openat(blobs->fd, path, flags, 0600);
 	}
 	if (fd < 0)
@@ -119,6 +126,17 @@ struct status blob_write(struct blobs *blobs, int fd, struct slice bytes)
 	return ok();
 }
 
+/* Whoever finds a folder there waits for it to be durable. */
+static struct status sync_folders(struct blobs *blobs)
+{
+	pthread_mutex_lock(&blobs->folder_lock);
+	struct status status = blobs->folders_unsynced ? sync_fd(blobs, blobs->fd) : ok();
+	if (is_ok(status))
+		blobs->folders_unsynced = false;
+	pthread_mutex_unlock(&blobs->folder_lock);
+	return status;
+}
+
 struct status blob_seal(struct blobs *blobs, int64_t id, int fd)
 {
 	char folder[4];
@@ -128,7 +146,8 @@ struct status blob_seal(struct blobs *blobs, int64_t id, int fd)
 	int folder_fd = blobs->io->openat(blobs->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (folder_fd < 0)
 		return fail_errno(errno, "cannot open a folder of messages");
-	return sync_fd(blobs, folder_fd);
+	TRY(sync_fd(blobs, folder_fd));
+	return sync_folders(blobs);
 }
 
 struct status blob_open(struct blobs *blobs, int64_t id, int *ret_fd)
@@ -164,7 +183,7 @@ void blob_remove(struct blobs *blobs, int64_t id)
 {
 	char path[PATH_SIZE];
 	file_path(id, path);
-	if (!is_ok(mark(blobs)) ||
+	if (!is_ok(blobs_mark(blobs)) ||
 	    (blobs->io->unlinkat(blobs->fd, path, 0) != 0 && errno != ENOENT))
 		atomic_store(&blobs->unclean, true);
 }

@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -25,16 +26,23 @@ struct blob_io {
 };
 
 struct blobs {
-	int fd; /* of msg/ */
+	int fd;     /* of msg/ */
+	int dir_fd; /* of the account's directory; the caller's */
 	const struct blob_io *io;
-	atomic_bool marked;  /* the marker is on disk */
-	atomic_bool unclean; /* something could not be removed: the marker stays */
+	pthread_mutex_t folder_lock; /* guards: */
+	bool folders_unsynced;       /* a folder was made and msg/ not synced since */
+	atomic_bool marked;          /* the marker is on disk */
+	atomic_bool unclean;         /* something could not be removed: the marker stays */
 };
 
 /* io: NULL for the real one. *ret_sweep: the last user may have left files behind. */
 struct status blobs_init(struct blobs *blobs, int dir_fd, const struct blob_io *io,
                          bool *ret_sweep);
 void blobs_done(struct blobs *blobs); /* removes the marker when nothing is left over */
+
+/* Says on disk that there may be something to sweep. Before the first file is made, and before a
+ * commit after which files are to be removed. */
+struct status blobs_mark(struct blobs *blobs);
 
 /* EXISTS when a file of that id is there. */
 struct status blob_create(struct blobs *blobs, int64_t id, int *ret_fd);

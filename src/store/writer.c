@@ -66,14 +66,19 @@ static bool try_batch(struct store *store, struct request **batch, size_t n)
 	status = environment ? fail(ERR_IO, "another change failed") : tx_flush(&tx);
 	if (is_ok(status) && tx.garbage && !batch[0]->alone)
 		status = garbage_collect(&tx, n * GARBAGE_PER_REQUEST);
+	if (is_ok(status) && tx.n_unlink > 0)
+		status = blobs_mark(&store->blobs);
 	if (is_ok(status))
 		status = db_commit(store->writer);
 	if (is_ok(status)) {
 		tx_publish(&tx);
 	} else {
 		db_rollback(store->writer);
-		if (db_sync_failed(store->writer))
+		if (db_sync_failed(store->writer)) {
 			atomic_store(&store->failed, true);
+			/* The commit may turn out to be durable: then files are left over. */
+			atomic_store(&store->blobs.unclean, true);
+		}
 		fail_those_that_succeeded(batch, n, status);
 	}
 	tx_done(&tx);
