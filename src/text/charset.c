@@ -432,7 +432,7 @@ static struct slice feed_held(struct text_decoder *decoder, struct slice bytes, 
 	return bytes;
 }
 
-void text_decoder_feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
+static void feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
 {
 	bytes = feed_held(decoder, bytes, out);
 	if (bytes.n == 0)
@@ -443,6 +443,18 @@ void text_decoder_feed(struct text_decoder *decoder, struct slice bytes, struct 
 		rest = decode(decoder, slice_from(rest, 1), out);
 	}
 	hold(decoder, rest);
+}
+
+void text_decoder_feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
+{
+	if (!decoder->reset_on_error) {
+		feed(decoder, bytes, out);
+		return;
+	}
+	/* Where such a conversion takes up again behind an error depends on what came in the same
+	 * call: byte by byte it is the same however the input was cut. */
+	for (size_t i = 0; i < bytes.n; i++)
+		feed(decoder, slice_sub(bytes, i, 1), out);
 }
 
 void text_decoder_finish(struct text_decoder *decoder, struct buf *out)
