@@ -142,6 +142,7 @@ void cli_table_print(const struct cli_table *table, unsigned width, struct buf *
 /* --- the commands --- */
 
 int cli_config_test(struct cli *cli);
+int cli_config_reload(struct cli *cli);
 int cli_config_describe(struct cli *cli);
 int cli_account_add(struct cli *cli);
 int cli_account_rm(struct cli *cli);

@@ -58,6 +58,12 @@ const struct cli_command cli_commands[] = {
                  "exit status is 0 when there is no error; warnings do not count.",
          .examples = "mailkeep config test\nmailkeep config test --config ./new --json",
          .run = cli_config_test},
+        {"config reload", "Have the running server read its configuration again",
+         .takes_config = true, .has_json = true,
+         .help = "For files that were edited by hand; the commands that edit them do it "
+                 "themselves. What is wrong is shown, and then the server goes on with what it "
+                 "had. Connections stay.",
+         .examples = "mailkeep config test && mailkeep config reload", .run = cli_config_reload},
         {"config describe", "Explain the fields of the configuration",
          .args = {{"FIELD", CLI_FIELD, true}}, .has_json = true,
          .options = {{"markdown", NULL, CLI_ANY, "Print the page docs/config.md"}},

@@ -1,5 +1,7 @@
-/* mailkeep config test|describe */
+/* mailkeep config test|reload|describe */
+#include "cli/change.h"
 #include "cli/cli.h"
+#include "cli/control.h"
 #include "config/describe.h"
 
 static void test_text(const struct cli *cli, const struct config_problems *problems, bool good)
@@ -42,6 +44,53 @@ int cli_config_test(struct cli *cli)
 	config_problems_done(&problems);
 	arena_done(&arena);
 	return good ? 0 : CLI_FAILED;
+}
+
+/* --- reload --- */
+
+static int tell_reload(const struct cli *cli, const json_t *answer)
+{
+	const json_t *errors = json_object_get(answer, "errors");
+	bool good = json_is_true(json_object_get(answer, "ok"));
+	for (size_t i = 0; !good && !cli->json && i < json_array_size(errors); i++) {
+		const char *error = json_string_value(json_array_get(errors, i));
+		fprintf(stderr, "%s\n", error ? error : "?");
+	}
+	if (good && !cli->json)
+		printf("the running server has read its configuration again\n");
+	else if (!cli->json)
+		fprintf(stderr, "mailkeep: the running server goes on with the configuration that "
+		                "it had\n");
+	return good ? 0 : CLI_FAILED;
+}
+
+int cli_config_reload(struct cli *cli)
+{
+	struct arena arena;
+	struct config *config;
+	json_t *answer = NULL;
+	arena_init(&arena, CONFIG_ARENA_MAX);
+	int result = cli_load(cli, &arena, &config);
+	if (result != 0) {
+		arena_done(&arena);
+		return result;
+	}
+	json_t *request = json_pack("{s:s}", "command", "reload");
+	struct status status = control_call(config->data_directory.s, request, &answer);
+	json_decref(request);
+	arena_done(&arena);
+	if (status.code == ERR_NOT_FOUND)
+		return cli_fail(cli, NULL,
+		                "no server runs on this configuration; start one with "
+		                "`mailkeep serve`");
+	if (!is_ok(status))
+		return cli_fail(cli, NULL, "cannot reach the running server: %s", status.why);
+	result = tell_reload(cli, answer);
+	if (cli->json)
+		cli_put_json(answer);
+	else
+		json_decref(answer);
+	return result;
 }
 
 /* --- describe --- */
