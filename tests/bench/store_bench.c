@@ -199,6 +199,8 @@ static void run_small(const char *base)
 	bench_append(base, 1000, 10, 20);
 	bench_append(base, 1000, 1, 1);
 	bench_append(base, 1000, 10, 1);
+	bench_append(base, 10000, 10, 20);
+	bench_append(base, 100000, 10, 20);
 }
 
 static void run_append(const char *base)
