@@ -10,9 +10,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define MARKER    "unclean"
-#define N_FOLDERS 256u
-#define PATH_SIZE 32u /* "xx/" and 19 digits */
+#define MARKER         "unclean"
+#define N_FOLDERS      256u
+#define IDS_PER_FOLDER 256u
+#define PATH_SIZE      32u /* "xx/" and 19 digits */
 
 static int real_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
@@ -80,15 +81,20 @@ struct status blobs_mark(struct blobs *blobs)
 	return ok();
 }
 
-static void folder_name(int64_t id, char ret_name[static 4])
+/* Ids that follow each other share a folder: a new one is needed, and synced, seldom. */
+static unsigned folder_of(int64_t id)
 {
-	snprintf(ret_name, 4, "%02x", (unsigned)((uint64_t)id & (N_FOLDERS - 1)));
+	return (unsigned)((uint64_t)id / IDS_PER_FOLDER % N_FOLDERS);
+}
+
+static void folder_name(unsigned folder, char ret_name[static 4])
+{
+	snprintf(ret_name, 4, "%02x", folder & (N_FOLDERS - 1));
 }
 
 static void file_path(int64_t id, char ret_path[static PATH_SIZE])
 {
-	snprintf(ret_path, PATH_SIZE, "%02x/%" PRId64, (unsigned)((uint64_t)id & (N_FOLDERS - 1)),
-	         id);
+	snprintf(ret_path, PATH_SIZE, "%02x/%" PRId64, folder_of(id), id);
 }
 
 struct status blob_create(struct blobs *blobs, int64_t id, int *ret_fd)
@@ -99,7 +105,7 @@ struct status blob_create(struct blobs *blobs, int64_t id, int *ret_fd)
 	file_path(id, path);
 	int fd = blobs->io->openat(blobs->fd, path, flags, 0600);
 	if (fd < 0 && errno == ENOENT) {
-		folder_name(id, folder);
+		folder_name(folder_of(id), folder);
 		pthread_mutex_lock(&blobs->folder_lock);
 		struct status status = make_folder(blobs, blobs->fd, folder);
 		blobs->folders_unsynced = true;
@@ -141,7 +147,7 @@ struct status blob_seal(struct blobs *blobs, int64_t id, int fd)
 {
 	char folder[4];
 	TRY(sync_fd(blobs, fd));
-	folder_name(id, folder);
+	folder_name(folder_of(id), folder);
 	CLEANUP(fd_close)
 	int folder_fd = blobs->io->openat(blobs->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (folder_fd < 0)
@@ -195,7 +201,7 @@ static int64_t id_of(const char *name, unsigned folder)
 	struct slice digits = slice_str(name);
 	if (name[0] == '0' || !slice_to_u64(digits, INT64_MAX, &id))
 		return 0;
-	return (id & (N_FOLDERS - 1)) == folder ? (int64_t)id : 0;
+	return folder_of((int64_t)id) == folder ? (int64_t)id : 0;
 }
 
 static struct status list_folder(struct blobs *blobs, unsigned folder,

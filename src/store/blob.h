@@ -1,5 +1,5 @@
 /* Message files: one immutable file per body over the inline limit, msg/xx/ID below the account's
- * directory, where xx is the last byte of the id in hexadecimal.
+ * directory, where xx is the last but one byte of the id in hexadecimal.
  *
  * A file is created under its final name (its id is reserved beforehand), written once, sealed
  * (synced, with its directory) before the index names it, and removed after the index has forgotten

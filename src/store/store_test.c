@@ -793,7 +793,7 @@ static int findings(struct fixture *f)
 /* Path of a message's file below the account's directory. */
 static const char *file_of(struct fixture *f, struct store_message_id id)
 {
-	return arena_printf(&f->arena, "msg/%02x/%" PRId64, (unsigned)(id.v & 255), id.v);
+	return arena_printf(&f->arena, "msg/%02x/%" PRId64, (unsigned)(id.v / 256 % 256), id.v);
 }
 
 static void damaged_files_are_found(void **state)
@@ -831,10 +831,10 @@ static void damaged_files_are_found(void **state)
 	int other = openat(f->dir_fd, file_of(f, id), O_CREAT | O_WRONLY, 0600);
 	assert_int_equal(findings(f), 1);
 	fd_close(&other);
-	other = openat(f->dir_fd, "msg/01/README", O_CREAT | O_WRONLY, 0600);
+	other = openat(f->dir_fd, "msg/00/README", O_CREAT | O_WRONLY, 0600);
 	assert_int_equal(findings(f), 2);
 	fd_close(&other);
-	unlinkat(f->dir_fd, "msg/01/README", 0);
+	unlinkat(f->dir_fd, "msg/00/README", 0);
 	unlinkat(f->dir_fd, file_of(f, id), 0);
 }
 
@@ -847,12 +847,13 @@ static void leftovers_are_swept(void **state)
 	store_close(f->store);
 	struct stat st;
 	assert_int_not_equal(fstatat(f->dir_fd, "msg/unclean", &st, 0), 0);
-	int fd = openat(f->dir_fd, "msg/01/4097", O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(mkdirat(f->dir_fd, "msg/10", 0700), 0);
+	int fd = openat(f->dir_fd, "msg/10/4097", O_CREAT | O_WRONLY, 0600);
 	fd_close(&fd);
 	fd = openat(f->dir_fd, "msg/unclean", O_CREAT | O_WRONLY, 0600);
 	fd_close(&fd);
 	assert_ok(store_open(f->dir_fd, &f->options, &f->store));
-	assert_int_not_equal(fstatat(f->dir_fd, "msg/01/4097", &st, 0), 0);
+	assert_int_not_equal(fstatat(f->dir_fd, "msg/10/4097", &st, 0), 0);
 	assert_true(slice_eq(message_bytes(f, id), slice_of(large, 100000)));
 }
 
