@@ -884,6 +884,24 @@ static void a_damaged_index_is_refused(void **state)
 	assert_ok(store_open(f->dir_fd, &f->options, &f->store));
 }
 
+/* As in a room behind chroot, which has no /proc to go through. */
+static void the_working_directory_will_do(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(fd_close) int before = openat(AT_FDCWD, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fchdir(f->dir_fd), 0);
+	fixture_reopen(f);
+	add(f, "Inbox", "x");
+	assert_ok(store_idle(f->store));
+	add(f, "Inbox", "y");
+	fixture_reopen(f);
+	assert_string_equal(uids_text(f, "Inbox", false), "1,2");
+	store_close(f->store);
+	assert_int_equal(fchdir(before), 0);
+	assert_ok(store_open(f->dir_fd, &f->options, &f->store));
+	assert_string_equal(uids_text(f, "Inbox", false), "1,2");
+}
+
 static void a_failing_summary_fails_the_append(void **state)
 {
 	struct fixture *f = *state;
