@@ -62,7 +62,9 @@ static void write_mechanisms(struct prelogin *p, const char *const *names)
 
 static void write_capabilities(struct prelogin *p)
 {
-	imap_out_str(&p->out, "CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID");
+	/* The last three count after login only: clients such as Python's imaplib look but once. */
+	imap_out_str(&p->out,
+	             "CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID ENABLE IDLE UTF8=ACCEPT");
 	if (may_starttls(p))
 		imap_out_str(&p->out, " STARTTLS");
 	if (!may_authenticate(p)) {

@@ -99,7 +99,7 @@ static const char *const tls_mechanisms[] = {"PLUS", NULL};
 
 enum flags { CLEAR = 1, STARTTLS = 2, TLS = 4 };
 
-#define CAPA    "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID"
+#define CAPA    "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ID ENABLE IDLE UTF8=ACCEPT"
 #define OPEN    "* OK [CAPABILITY " CAPA " AUTH=PLAIN AUTH=ECHO] hello\r\n"
 #define CLOSED  "* OK [CAPABILITY " CAPA " LOGINDISABLED] hello\r\n"
 #define UPGRADE "* OK [CAPABILITY " CAPA " STARTTLS LOGINDISABLED] hello\r\n"
