@@ -26,8 +26,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define EVENTS_MAX       64
-#define CHECK_TIMEOUT_MS 60000
+#define EVENTS_MAX         64
+#define LISTEN_PATIENCE_MS 3000
+#define LISTEN_PAUSE_MS    50
+#define CHECK_TIMEOUT_MS   60000
 
 NORETURN static void die(const char *what)
 {
@@ -288,6 +290,21 @@ static void lock_data(const struct house *house)
 	}
 }
 
+/* After a supervisor was killed its gates hold their sockets for some moments more. */
+static struct status listen_patiently(struct house *house, const Door__NewConfig *config,
+                                      struct buf *why)
+{
+	struct deadline deadline = deadline_in(LISTEN_PATIENCE_MS);
+	for (;;) {
+		buf_reset(why);
+		struct status status =
+		        house_listen(house, config->listeners, config->n_listeners, why);
+		if (status.code != ERR_EXISTS || deadline_passed(deadline))
+			return status;
+		usleep(LISTEN_PAUSE_MS * 1000);
+	}
+}
+
 static void parse_arguments(struct house *house, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -349,8 +366,7 @@ int main(int argc, char **argv)
 	lock_data(&house);
 	set_up_loop(&house);
 	buf_init(&why, 4096);
-	struct status status =
-	        house_listen(&house, check.config->listeners, check.config->n_listeners, &why);
+	struct status status = listen_patiently(&house, check.config, &why);
 	if (!is_ok(status)) {
 		fprintf(stderr, "mailkeep: %s\n", why.n ? buf_cstr(&why) : status.why);
 		return 1;

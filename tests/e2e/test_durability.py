@@ -103,10 +103,12 @@ class KillRounds(harness.ServerCase):
             senders = [Sender(self.server, ledger, f"{number}-{n}", chance.random(), stop) for n in range(SENDERS)]
             for sender in senders:
                 sender.start()
-            kills += self.round(chance)
-            stop.set()
-            for sender in senders:
-                sender.join()
+            try:
+                kills += self.round(chance)
+            finally:  # a house that does not come up again must not leave the senders running
+                stop.set()
+                for sender in senders:
+                    sender.join()
             if number % 10 == 9 or number == ROUNDS - 1:
                 self.settle()
                 self.compare(ledger, f"round {number}, seed {SEED}")
