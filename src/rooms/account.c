@@ -33,6 +33,8 @@
 #define CHANNEL_STACK     ((size_t)256 * 1024)
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define STOP_WAIT_MS      5000
+#define OPEN_PATIENCE_MS  5000
+#define OPEN_PAUSE_MS     20
 #define WATCH_MS          2000
 #define QUIET_CPU_MS      5 /* of CPU between two looks: the room only waits */
 #define LOGIN_TAG_MAX     512
@@ -388,6 +390,19 @@ static void watch_idleness(void *context)
 
 /* ---- life of an account room ---- */
 
+/* The room of a supervisor that was killed may hold the account for some moments more. */
+static struct status open_patiently(int dir_fd, const struct store_options *options,
+                                    struct store **ret_store)
+{
+	struct deadline deadline = deadline_in(OPEN_PATIENCE_MS);
+	for (;;) {
+		struct status status = store_open(dir_fd, options, ret_store);
+		if (status.code != ERR_BUSY || deadline_passed(deadline))
+			return status;
+		usleep(OPEN_PAUSE_MS * 1000);
+	}
+}
+
 static struct status begin(struct room *room)
 {
 	struct account *account = room->state;
@@ -404,7 +419,7 @@ static struct status begin(struct room *room)
 		                              : 0,
 		        .summarize = imap_summarize,
 		};
-		account->store_status = store_open(dir_fd, &options, &account->store);
+		account->store_status = open_patiently(dir_fd, &options, &account->store);
 		close(dir_fd);
 	}
 	room_config_unref(config);
