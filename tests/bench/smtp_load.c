@@ -4,6 +4,7 @@
  *
  * Each thread holds one connection and waits for every reply (no pipelining: what a careful sender
  * does), to user1..userN@localhost in turn. Prints "messages seconds p50_ms p99_ms refused".
+ * A 421 before a message (so many in one session are enough) is followed by a new connection.
  * Stops after SECONDS or MOST messages. Part of the benchmark, not of the program.
  */
 #include <arpa/inet.h>
@@ -107,7 +108,8 @@ static char *make_message(long number, size_t *ret_n)
 	return text;
 }
 
-static void deliver(int fd, long number)
+/* False when the server wants a new connection. */
+static bool deliver(int fd, long number)
 {
 	char line[256];
 	size_t n;
@@ -124,16 +126,19 @@ static void deliver(int fd, long number)
 		code = reply(fd);
 	}
 	free(text);
+	if (code == 421)
+		return false;
 	if (code != 250) {
 		if (n_refused++ == 0)
 			fprintf(stderr, "refused: %d\n", code);
 		command(fd, "RSET\r\n");
-		return;
+		return true;
 	}
 	n_delivered++;
 	long at = n_latencies++;
 	if (at < LATENCIES_MAX)
 		latencies_ms[at] = (float)((now() - began) * 1000);
+	return true;
 }
 
 static void *run(void *unused)
@@ -143,7 +148,10 @@ static void *run(void *unused)
 		long number = n_started++;
 		if (number >= most)
 			break;
-		deliver(fd, number);
+		if (!deliver(fd, number)) {
+			close(fd);
+			fd = greeted();
+		}
 	}
 	command(fd, "QUIT\r\n");
 	close(fd);
