@@ -962,6 +962,7 @@ int main(void)
 	        TEST(damaged_files_are_found),
 	        TEST(leftovers_are_swept),
 	        TEST(a_damaged_index_is_refused),
+	        TEST(the_working_directory_will_do),
 	        TEST(a_failing_summary_fails_the_append),
 	        TEST(unknown_ids_are_not_found),
 	};
