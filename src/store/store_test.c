@@ -958,7 +958,6 @@ int main(void)
 	        TEST(summaries_come_in_order),
 	        TEST(many_summaries_come_in_pieces),
 	        TEST(an_account_is_open_once),
-	        TEST(the_working_directory_will_do),
 	        TEST(damaged_files_are_found),
 	        TEST(leftovers_are_swept),
 	        TEST(a_damaged_index_is_refused),
