@@ -12,8 +12,9 @@
  */
 #include "smtp/server_private.h"
 
-#define SKIP_MAX ((size_t)256 * 1024) /* octets of a too long line that are read to find its end   \
-	                               */
+#define SKIP_MAX                                                                                   \
+	((size_t)256 * 1024) /* octets of a too long line that are read to find its end            \
+	                      */
 
 void smtp_server_options_init(struct smtp_server_options *options)
 {
