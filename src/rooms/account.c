@@ -473,6 +473,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	snprintf(path, sizeof(path), "%s/accounts", room->start->data_directory);
 	TRY(file_open_dir(AT_FDCWD, path, &zygote->accounts_dir, &fault));
 	mallopt(M_ARENA_MAX, 2); /* sessions mostly wait: not a heap for each of their threads */
+	store_prepare_process();
 	zygote->charsets = text_charsets_warm();
 	TRY(sandbox_filter_new(SANDBOX_ACCOUNT, &zygote->filter));
 	walls->own_dir = zygote->accounts_dir;
