@@ -71,6 +71,7 @@ struct session {
 struct door {
 	struct account *account;
 	struct ipc_channel *channel;
+	enum ipc_room who;  /* at the other end */
 	struct arena arena; /* of the batch */
 	size_t n;
 	struct ipc_packet packets[BATCH_MAX];
@@ -266,6 +267,14 @@ static void on_open_session(struct door *door, struct ipc_packet *packet,
 
 /* ---- the door ---- */
 
+/* Which room may ask for what: a gate for strangers opens no session, one for users delivers
+ * nothing. */
+static bool may_ask(enum ipc_room who, Door__AccountRequest__BodyCase body)
+{
+	return (who == IPC_ROOM_GATE_MX && body == DOOR__ACCOUNT_REQUEST__BODY_DELIVER) ||
+	       (who == IPC_ROOM_GATE_LOGIN && body == DOOR__ACCOUNT_REQUEST__BODY_OPEN_SESSION);
+}
+
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
 {
 	struct door *door = context;
@@ -275,6 +284,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__account_request__descriptor, packet->payload, &door->arena);
 	if (!request)
 		answer(channel, packet, fail(ERR_PROTOCOL, "malformed request"), NULL);
+	else if (!may_ask(door->who, request->body_case))
+		answer(channel, packet, fail(ERR_DENIED, "not for this room"), NULL);
 	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_DELIVER)
 		on_deliver(door, packet, request->deliver);
 	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_OPEN_SESSION)
@@ -303,8 +314,8 @@ static void run_door(void *context)
 static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
 {
 	(void)name;
-	(void)who;
 	struct door *door = base_alloc(sizeof(*door));
+	door->who = who;
 	door->account = room->state;
 	arena_init(&door->arena,
 	           (size_t)BATCH_MAX * (IPC_PACKET_MAX + REQUEST_ARENA_MAX / BATCH_MAX));
