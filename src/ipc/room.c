@@ -21,7 +21,13 @@ static const struct introduction introductions[] = {
         {IPC_ROOM_GATE_LOGIN, IPC_ROOM_VAULT, "sign TLS handshakes, check credentials"},
         {IPC_ROOM_GATE_WEB, IPC_ROOM_WEB, "relay HTTP requests"},
         {IPC_ROOM_GATE_WEB, IPC_ROOM_VAULT, "sign TLS handshakes"},
-        {IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials and keys"},
+        {IPC_ROOM_ACCOUNT, IPC_ROOM_QUEUE, "hand over what its user sends"},
+        {IPC_ROOM_QUEUE, IPC_ROOM_COURIER, "have a message delivered elsewhere"},
+        {IPC_ROOM_QUEUE, IPC_ROOM_ACCOUNT, "deliver local mail and delivery reports"},
+        {IPC_ROOM_COURIER, IPC_ROOM_RESOLVER, "find the hosts of a domain"},
+        {IPC_ROOM_COURIER, IPC_ROOM_VAULT, "read a transport's secret"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials, keys and secrets"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_QUEUE, "carry the administrator's queue commands"},
 };
 
 static const struct introduction *find(enum ipc_room from, enum ipc_room to)
