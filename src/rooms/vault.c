@@ -131,6 +131,17 @@ static struct status set_password(const struct vault_work *work)
 	return status;
 }
 
+static struct status set_secret(const struct vault_work *work)
+{
+	const Door__SetSecret *set = work->request->set_secret;
+	struct os_fault fault = {0};
+	struct status status = vault_secret_set(work->room->vault, slice_str(set->name),
+	                                        door_bytes(set->value), &fault);
+	log_info(work->packet.cid, "secret set", LOG_STR("name", set->name), LOG_STATUS(status),
+	         LOG_STR("fault", fault.text));
+	return status;
+}
+
 static void run_work(void *context)
 {
 	struct vault_work *work = context;
@@ -151,6 +162,11 @@ static void run_work(void *context)
 		status = vault_password_remove(work->room->vault,
 		                               slice_str(work->request->remove_password->account),
 		                               NULL);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_SET_SECRET)
+		status = set_secret(work);
+	else if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_REMOVE_SECRET)
+		status = vault_secret_remove(work->room->vault,
+		                             slice_str(work->request->remove_secret->name), NULL);
 	if (is_ok(status)) {
 		reply.ticket = door_binary(buf_slice(&ticket));
 		if (work->request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_VERIFY)
@@ -254,8 +270,42 @@ static void scram_parameters(struct vault_door *door, const struct ipc_packet *p
 	answer(door->channel, packet, status, &reply);
 }
 
+static void list_secrets(struct vault_door *door, const struct ipc_packet *packet)
+{
+	const struct slice *names = NULL;
+	struct arena arena;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	size_t n = 0;
+	arena_init(&arena, REQUEST_ARENA_MAX);
+	struct status status = vault_secret_list(door->room->vault, &names, &n, &arena);
+	reply.secret_names = ARENA_ARRAY(&arena, n, char *);
+	for (size_t i = 0; i < n && is_ok(status) && reply.secret_names; i++)
+		reply.secret_names[reply.n_secret_names++] = arena_cstr(&arena, names[i]);
+	if (is_ok(status) && arena_failed(&arena)) {
+		status = fail(ERR_LIMIT, "too many secrets");
+		reply.n_secret_names = 0;
+	}
+	answer(door->channel, packet, status, &reply);
+	arena_done(&arena);
+}
+
+static void get_secret(struct vault_door *door, const struct ipc_packet *packet,
+                       const Door__GetSecret *request)
+{
+	struct secret secret = {0};
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	struct status status =
+	        vault_secret_get(door->room->vault, slice_str(request->name), &secret, NULL);
+	if (is_ok(status))
+		reply.secret = door_binary(secret_slice(&secret));
+	answer(door->channel, packet, status, &reply);
+	if (is_ok(status))
+		secret_done(&secret);
+}
+
 /* ---- the door ---- */
 
+#define COURIER (1u << IPC_ROOM_COURIER)
 #define GATES   (1u << IPC_ROOM_GATE_MX | 1u << IPC_ROOM_GATE_LOGIN | 1u << IPC_ROOM_GATE_WEB)
 #define LOGIN   (1u << IPC_ROOM_GATE_LOGIN)
 #define STEWARD (1u << IPC_ROOM_STEWARD)
@@ -274,7 +324,12 @@ static unsigned who_may(Door__VaultRequest__BodyCase body)
 		return LOGIN;
 	case DOOR__VAULT_REQUEST__BODY_SET_PASSWORD:
 	case DOOR__VAULT_REQUEST__BODY_REMOVE_PASSWORD:
+	case DOOR__VAULT_REQUEST__BODY_SET_SECRET:
+	case DOOR__VAULT_REQUEST__BODY_REMOVE_SECRET:
+	case DOOR__VAULT_REQUEST__BODY_LIST_SECRETS:
 		return STEWARD;
+	case DOOR__VAULT_REQUEST__BODY_GET_SECRET:
+		return COURIER;
 	case DOOR__VAULT_REQUEST__BODY__NOT_SET:
 	case _DOOR__VAULT_REQUEST__BODY__CASE_IS_INT_SIZE:
 		break;
@@ -302,6 +357,10 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		sign(door, packet, request->sign);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS) {
 		scram_parameters(door, packet, request->scram_parameters);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_LIST_SECRETS) {
+		list_secrets(door, packet);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_GET_SECRET) {
+		get_secret(door, packet, request->get_secret);
 	} else {
 		start_work(door, packet, &arena, request);
 		return; /* the arena has gone along */
