@@ -132,7 +132,8 @@ static void on_config(struct room *room, const Door__Config *message, struct ipc
 	if (fd >= 0) {
 		room_config_replace(room, fd);
 		struct room_config *config = room_config_get(room);
-		log_set_level((enum log_level)config->config->log.level);
+		if (config)
+			log_set_level((enum log_level)config->config->log.level);
 		room_config_unref(config);
 	}
 	if (room->ops->reconfigured)
