@@ -7,11 +7,16 @@
  * | SMTPUTF8 | MAIL | 6531 |
  * | AUTH=<> or a mailbox in xtext | MAIL | 4954 section 5 |
  * | RET=FULL, HDRS; ENVID=xtext | MAIL | 3461 sections 4.3, 4.4 |
+ * | HOLDFOR=seconds or HOLDUNTIL=date-time | MAIL | 4865 section 4 |
+ * | BY=seconds;R, N (T) | MAIL | 2852 section 4 |
+ * | MT-PRIORITY=-9..9 | MAIL | 6710 section 4 |
+ * | REQUIRETLS | MAIL | 8689 section 2 |
  * | NOTIFY=NEVER or a list; ORCPT=type;xtext | RCPT | 3461 sections 4.1, 4.2 |
  *
  * A parameter given twice, without its value or with an invalid one is an error of its own (501),
  * one that is not in the table another (555). Errors are rows of the reply table; SMTP_REPLY_NONE
- * is success.
+ * is success. Whether a session offers an extension is the session's business: it refuses
+ * parameters of those that it did not announce.
  */
 #pragma once
 
@@ -35,6 +40,18 @@ enum smtp_ret {
 	SMTP_RET_HDRS,
 };
 
+/* What is to happen when a message cannot be delivered in time (RFC 2852 section 4). */
+enum smtp_by_mode {
+	SMTP_BY_NONE,
+	SMTP_BY_RETURN,
+	SMTP_BY_NOTIFY,
+};
+
+#define SMTP_BY_MAX       ((int64_t)999999999) /* 1*9DIGIT */
+#define SMTP_HOLD_MAX     ((uint64_t)999999999)
+#define SMTP_PRIORITY_MIN (-9)
+#define SMTP_PRIORITY_MAX 9
+
 enum smtp_notify { /* bits */
 	           SMTP_NOTIFY_NEVER = 1,
 	           SMTP_NOTIFY_SUCCESS = 2,
@@ -52,6 +69,17 @@ struct smtp_mail_params {
 	enum smtp_ret ret;
 	bool has_envid;
 	struct slice envid; /* decoded: printable ASCII and spaces */
+	/* At most one of the two; both stand for "not before". */
+	bool has_hold_for;
+	uint64_t hold_for_s;
+	bool has_hold_until;
+	int64_t hold_until_s; /* unix */
+	enum smtp_by_mode by_mode;
+	int64_t by_s; /* from now; with N it may be past */
+	bool by_trace;
+	bool has_priority;
+	int priority;
+	bool require_tls;
 };
 
 struct smtp_rcpt_params {

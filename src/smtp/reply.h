@@ -22,6 +22,7 @@
 	  "Commands: EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT")                  \
 	X(TLS_GO, 220, "2.0.0", "Ready for TLS")                                                   \
 	X(BYE, 221, "2.0.0", "Goodbye")                                                            \
+	X(AUTH_OK, 235, "2.7.0", "Authentication successful")                                      \
 	X(OK, 250, "2.0.0", "OK")                                                                  \
 	X(SENDER_OK, 250, "2.1.0", "Sender OK")                                                    \
 	X(RCPT_OK, 250, "2.1.5", "Recipient OK")                                                   \
@@ -43,8 +44,11 @@
 	X(ENVELOPE_TOO_LARGE, 452, "4.5.3",                                                        \
 	  "Envelope takes too much memory, send fewer recipients")                                 \
 	X(TLS_NOT_NOW, 454, "4.7.0", "TLS is not available now")                                   \
+	X(AUTH_NOT_NOW, 454, "4.7.0",                                                              \
+	  "Logging in does not work at the moment, try again later")                               \
 	X(NOT_SMTP, 500, "5.5.2", "This is an SMTP server and that was not SMTP")                  \
 	X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long")                                         \
+	X(AUTH_TOO_LONG, 500, "5.5.6", "Authentication exchange line is too long")                 \
 	X(BARE_LF, 500, "5.5.2", "Line must end in CRLF, not in a bare LF")                        \
 	X(CONTROL, 500, "5.5.2", "Line holds a bare CR or a NUL")                                  \
 	X(UNKNOWN_COMMAND, 500, "5.5.1", "Unknown command")                                        \
@@ -56,6 +60,10 @@
 	X(BAD_PARAMETER, 501, "5.5.4", "Invalid value of a parameter")                             \
 	X(DUPLICATE_PARAMETER, 501, "5.5.4", "A parameter is given twice")                         \
 	X(BAD_CHUNK, 501, "5.5.4", "Expected BDAT size [LAST]")                                    \
+	X(AUTH_CANCELED, 501, "5.7.0", "Authentication cancelled")                                 \
+	X(AUTH_BAD_BASE64, 501, "5.5.2", "Cannot decode, expected base64")                         \
+	X(AUTH_MALFORMED, 501, "5.5.2", "Not a valid message of this mechanism")                   \
+	X(HOLD_TOO_LONG, 501, "5.5.4", "Held for longer than the limit")                           \
 	X(NOT_IMPLEMENTED, 502, "5.5.1", "Command is not implemented")                             \
 	X(NO_TLS, 502, "5.5.1", "TLS is not offered")                                              \
 	X(BAD_SEQUENCE, 503, "5.5.1", "Bad sequence of commands")                                  \
@@ -64,9 +72,17 @@
 	X(NESTED_MAIL, 503, "5.5.1", "A transaction is open, send RSET first")                     \
 	X(TLS_ALREADY, 503, "5.5.1", "TLS is already active")                                      \
 	X(NO_AUTH, 503, "5.5.1", "No authentication here, use the submission port")                \
+	X(AUTH_ALREADY, 503, "5.5.1", "Already authenticated")                                     \
 	X(DATA_AFTER_BDAT, 503, "5.5.1", "DATA cannot follow BDAT, send RSET first")               \
 	X(DATA_BINARY, 503, "5.5.1", "BODY=BINARYMIME needs BDAT")                                 \
 	X(BDAT_FAILED, 503, "5.5.1", "An earlier chunk failed, send RSET first")                   \
+	X(AUTH_UNKNOWN, 504, "5.5.4", "Authentication mechanism is not offered")                   \
+	X(AUTH_REQUIRED, 530, "5.7.0", "Authentication required")                                  \
+	X(STARTTLS_FIRST, 530, "5.7.0", "Must issue a STARTTLS command first")                     \
+	X(REQUIRETLS_NO_TLS, 530, "5.7.10", "REQUIRETLS needs TLS on this connection too")         \
+	X(AUTH_DENIED, 535, "5.7.1", "This account may not log in here")                           \
+	X(AUTH_FAILED, 535, "5.7.8", "Authentication credentials invalid")                         \
+	X(AUTH_NEEDS_TLS, 538, "5.7.11", "Authentication needs TLS")                               \
 	X(SENDER_NOT_ASCII, 550, "5.6.7", "Non-ASCII sender needs SMTPUTF8")                       \
 	X(NO_SUCH_USER, 550, "5.1.1", "No such mailbox here")                                      \
 	X(USER_DISABLED, 550, "5.2.1", "Mailbox is disabled")                                      \
@@ -79,6 +95,9 @@
 	X(NO_VALID_RCPTS, 554, "5.5.1", "No valid recipients")                                     \
 	X(SMUGGLING, 550, "5.6.0",                                                                 \
 	  "Message holds a bare CR, bare LF or NUL (possible SMTP smuggling)")                     \
+	X(NOT_YOUR_ADDRESS, 550, "5.7.1", "Sender address is not one of this account")             \
+	X(NOT_NOW_LIMIT, 451, "4.7.1", "Sending limit reached, try again later")                   \
+	X(BAD_MESSAGE, 554, "5.6.0", "Message header is not acceptable")                           \
 	X(ALL_REFUSED, 554, "5.0.0", "Refused by all recipients")                                  \
 	X(LOOP, 554, "5.4.6", "Routing loop: too many Received header fields")                     \
 	X(HEADER_TOO_LARGE, 552, "5.3.4", "Message header is larger than the limit")               \

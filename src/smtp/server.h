@@ -1,4 +1,5 @@
-/* One SMTP reception session (port 25), from greeting to end.
+/* One SMTP session of a server: reception (port 25) from greeting to end, or, with
+ * options.submission, what comes behind a successful login (RFC 6409).
  *
  * The session is a thread that reads top to bottom: smtp_server_run blocks until the client has
  * gone, is sent away or the room shuts down. It sees its connection only through `struct stream`
@@ -109,6 +110,7 @@ struct smtp_server_limits {
 	uint32_t errors;        /* replies 5yz in a session, but for RCPT; 20 */
 	uint32_t refused_rcpts; /* replies 5yz to RCPT in a session; 200 */
 	size_t envelope_memory; /* octets for addresses and parameters; 2 MiB */
+	uint64_t hold_s;        /* submission: longest FUTURERELEASE; 60 days */
 };
 
 struct smtp_server_timeouts {
@@ -135,6 +137,12 @@ struct smtp_server_options {
 	bool watch_early_talkers;
 	bool refuse_early_talkers; /* 554 instead of the greeting */
 	int wake_fd; /* readable: the room shuts down, 421 at the next command; -1 for none */
+	/* Submission: EHLO and AUTH are behind us, somebody else has said 235, so there is no
+	 * greeting and MAIL may come at once; AUTH again gets 503. Announced and accepted beside
+	 * what reception has: FUTURERELEASE, DELIVERBY, MT-PRIORITY, and in TLS REQUIRETLS. */
+	bool submission;
+	bool greet; /* with submission: a greeting after all (login by the connection itself) */
+	bool announce_requiretls; /* the client's connection is TLS, wherever that ends */
 	struct smtp_server_limits limits;
 	struct smtp_server_timeouts timeouts;
 };
