@@ -8,6 +8,8 @@ import pathlib
 import pty
 import re
 import select
+import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -282,6 +284,59 @@ class Live(harness.ServerCase):
         with self.assertRaises(imaplib.IMAP4.error):
             imap.login("carl@new.example", "another password")
         imap.shutdown()
+
+    def edit(self, name, change):
+        path = self.config() / name
+        path.write_text(change(path.read_text()))
+
+    def sizes_offered(self):
+        with wire.Smtp(self.server.smtp) as client:
+            return [int(line.split()[1]) for line in client.ehlo() if line.startswith(b"SIZE ")]
+
+    def test_a_reload_drops_no_connection(self):
+        """Sessions of every kind, each in the middle of something, go on under the config they began with."""
+        other = harness.free_base(self.server.ip) + 143
+        smtp = wire.Smtp(self.server.smtp)
+        smtp.ehlo()
+        smtp.envelope(b"a@client.example", [b"user1@localhost"])
+        smtp.command(b"DATA", 354)
+        smtp.send(b"Subject: over a reload\r\n\r\n")
+        idle = wire.Imap(self.server.imap).login("user1@localhost")
+        idle.command(b"SELECT INBOX")
+        idle.send(b"i IDLE\r\n")
+        self.assertTrue(idle.response().line.startswith(b"+"))
+        relayed = imaplib.IMAP4_SSL(*self.server.imaps, ssl_context=ssl._create_unverified_context())
+        relayed.login("user1@localhost", "mailkeep")
+        greeted = wire.Imap(self.server.imap)  # not logged in
+        before = self.server.rooms("gate")
+
+        self.edit("mailkeep.yaml", lambda text: text.replace("\nlisteners:\n", (
+            f"\nlisteners:\n  second:\n    addresses: [{self.server.ip}]\n    plain_login: loopback\n"
+            f"    imap:\n      port: {other}\n")).replace("\nlimits:\n", "\nlimits:\n  message_size: 3MB\n"))
+        code, out, err = mailkeep("config", "reload", config=self.config())
+        self.assertEqual(code, 0, out + err)
+
+        smtp.send(b"second half\r\n.\r\n")
+        self.assertEqual(smtp.reply()[0], 250)
+        self.assertTrue(harness.wait_for(lambda: b"EXISTS" in idle.response().line), "the idle session hears of it")
+        self.assertEqual(relayed.noop()[0], "OK")
+        greeted.login("user1@localhost").command(b"NOOP")
+        self.assertEqual(self.server.rooms("gate"), before, "no gate was replaced")
+        wire.Imap((self.server.ip, other)).login("user1@localhost").close()
+        self.assertTrue(harness.wait_for(lambda: self.sizes_offered() == [3_000_000]), self.sizes_offered())
+
+        self.edit("mailkeep.yaml", lambda text: text.replace("message_size: 3MB", "message_size: lots"))
+        code, out, err = mailkeep("config", "reload", config=self.config())
+        self.assertEqual((code, "message_size" in out + err), (1, True), out + err)
+        self.assertEqual(self.sizes_offered(), [3_000_000], "a wrong config changes nothing")
+        self.assertEqual(relayed.noop()[0], "OK")
+
+        self.edit("mailkeep.yaml", lambda text: text.replace("message_size: lots", "message_size: 4MB"))
+        os.kill(self.server.process.pid, signal.SIGHUP)
+        self.assertTrue(harness.wait_for(lambda: self.sizes_offered() == [4_000_000]), "SIGHUP reloads too")
+        relayed.logout()
+        for connection in (smtp, idle, greeted):
+            connection.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""`make install` puts a tree that runs from where it lies, with manual pages and completions."""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import harness
+import mail
+import wire
+
+EXPECTED = ("bin/mailkeep", "libexec/mailkeep/supervisor", "libexec/mailkeep/gate", "libexec/mailkeep/account",
+            "share/man/man1/mailkeep.1", "share/man/man5/mailkeep.yaml.5", "share/man/man5/domains.yaml.5",
+            "share/bash-completion/completions/mailkeep.bash", "share/zsh/site-functions/_mailkeep")
+
+
+@unittest.skipIf(harness.PROGRAM != str(harness.TOP / "build" / "mailkeep"), "installs what `make` built")
+class Install(unittest.TestCase):
+    def test_the_installed_tree_serves_mail(self):
+        place = pathlib.Path(tempfile.mkdtemp(prefix="mailkeep-install-"))
+        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
+        made = subprocess.run(["make", "install", f"DESTDIR={place}", "PREFIX=/usr"], cwd=harness.TOP,
+                              capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stdout[-2000:] + made.stderr[-2000:])
+        for path in EXPECTED:
+            self.assertTrue((place / "usr" / path).is_file(), path)
+        program, harness.PROGRAM = harness.PROGRAM, str(place / "usr" / "bin" / "mailkeep")
+        try:
+            with harness.Server(accounts=1) as server:
+                with wire.Smtp(server.smtp) as client:
+                    client.ehlo()
+                    self.assertEqual(client.deliver(b"a@b.example", [b"user1@localhost"], mail.message("in"))[0], 250)
+                self.assertEqual(len(mail.look(server, "user1@localhost")), 1)
+        finally:
+            harness.PROGRAM = program
+
+
+if __name__ == "__main__":
+    unittest.main()
