@@ -238,6 +238,11 @@ static void list_fields(const struct binder *b, int parent, struct buf *out)
 		           config_field_key(&config_fields[i]));
 }
 
+static bool is_of_transport(int parent)
+{
+	return parent >= 0 && strcmp(config_fields[parent].path, "transports") == 0;
+}
+
 static void unknown_field(struct binder *b, int parent, const struct yaml_node *entry)
 {
 	struct slice key = entry->key->value;
@@ -247,10 +252,12 @@ static void unknown_field(struct binder *b, int parent, const struct yaml_node *
 	}
 	const char *quoted = config_quote(b->problems, key);
 	if (is_secret(key)) {
-		ERROR_AT(b, entry->key,
-		         "`%s` is no field: no secret is kept in these files\nset "
-		         "passwords with `mailkeep account password ACCOUNT`",
-		         quoted);
+		ERROR_AT(
+		        b, entry->key, "`%s` is no field: no secret is kept in these files\n%s",
+		        quoted,
+		        is_of_transport(parent)
+		                ? "keep it with `mailkeep secret set NAME` and write `secret: NAME`"
+		                : "set passwords with `mailkeep account password ACCOUNT`");
 		return;
 	}
 	struct suggest near;

@@ -586,6 +586,7 @@ struct status config_check(struct config *config, struct arena *arena,
 	TRY(check_accounts(&c));
 	TRY(check_domains(&c));
 	check_postmaster(&c);
+	TRY(config_check_routes(config, arena, problems));
 	TRY(enter_addresses(&c));
 	for (size_t i = 0; i < config->domains.n; i++)
 		check_catchall(&c, &config->domains.v[i]);

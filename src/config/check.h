@@ -7,3 +7,7 @@
  * the arena is spent (LIMIT). */
 struct status config_check(struct config *config, struct arena *arena,
                            struct config_problems *problems);
+
+/* Transports and routes, of all levels (check_routes.c). `hostname_ascii` is there already. */
+struct status config_check_routes(struct config *config, struct arena *arena,
+                                  struct config_problems *problems);

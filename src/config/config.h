@@ -184,6 +184,78 @@ struct config_rooms {
 	struct config_gates gates;
 };
 
+/* --- the way out: transports in mailkeep.yaml, routes in both files --- */
+
+#define CONFIG_TRANSPORTS_MAX 256
+#define CONFIG_ROUTES_MAX     1000 /* of one level */
+#define CONFIG_ROUTE_LIST_MAX 10000
+
+enum config_transport_kind {
+	CONFIG_TRANSPORT_DIRECT,     /* to the recipient domain's own servers */
+	CONFIG_TRANSPORT_SMTP,       /* to one server, without login */
+	CONFIG_TRANSPORT_SUBMISSION, /* to one server, with login */
+	CONFIG_TRANSPORT_SOCKS,      /* like direct, through a SOCKS5 proxy */
+	CONFIG_TRANSPORT_FAIL,       /* refused at once */
+};
+
+const char *config_transport_kind_name(enum config_transport_kind kind); /* "direct" */
+
+enum config_tls_policy {
+	CONFIG_TLS_DEFAULT, /* only until the checks have filled in the kind's own */
+	CONFIG_TLS_NONE,
+	CONFIG_TLS_OPPORTUNISTIC, /* used where it is offered, verified or not */
+	CONFIG_TLS_REQUIRED,      /* STARTTLS and a verified certificate, or nothing */
+	CONFIG_TLS_IMPLICIT,      /* the same, TLS from the first byte */
+};
+
+enum config_family {
+	CONFIG_FAMILY_BOTH,
+	CONFIG_FAMILY_IPV4,
+	CONFIG_FAMILY_IPV6,
+};
+
+struct config_transport {
+	struct config_text name;
+	enum config_transport_kind kind;
+	struct config_text host;        /* of the server or proxy: a domain name or an IP address */
+	uint16_t port;                  /* of the host, or of the domains' servers; never 0 */
+	uint16_t remote_port;           /* socks: of the domains' servers behind the proxy */
+	enum config_tls_policy tls;     /* never CONFIG_TLS_DEFAULT */
+	struct config_text ca;          /* path (absolute) of a PEM file, "" when none */
+	struct config_text tls_name;    /* expected in the certificate; "": the host */
+	struct config_text user;        /* login name; "" when none */
+	struct config_text secret;      /* name of a secret in the vault; "" when none */
+	struct config_texts mechanisms; /* SASL; empty: the strongest that is announced */
+	enum config_family family;
+	struct config_text ehlo_name; /* "": the server's host name */
+	uint32_t code;                /* fail: of the reply */
+	struct config_text message;   /* fail: may begin with an enhanced status code */
+	const char *host_ascii;       /* A-labels, lower case, or the address as written */
+	const char *tls_name_ascii;   /* never empty where there is a host */
+	const char *ehlo_ascii;       /* never empty */
+	bool host_is_ip;
+};
+
+struct config_transports {
+	struct config_transport *v;
+	size_t n;
+};
+
+struct config_route {
+	struct config_text name;
+	struct config_texts to, from;       /* as written; empty: all */
+	const char **to_ascii;              /* of each: "example.org", ".example.org" with its */
+	const char **from_ascii;            /* subdomains, "." every domain, "[192.0.2.1]" */
+	uint32_t min_attempts;              /* already made */
+	struct config_text transport;       /* "" is direct */
+	const struct config_transport *via; /* NULL is direct */
+};
+
+struct config_routes {
+	struct config_route *v;
+	size_t n;
+};
+
 /* --- domains.yaml --- */
 
 struct config_account {
@@ -192,6 +264,7 @@ struct config_account {
 	struct config_texts addresses; /* as written; "@domain" is a catchall */
 	uint64_t quota;                /* bytes or CONFIG_UNLIMITED; the default is filled in */
 	bool enabled;
+	struct config_routes routes; /* for what the account sends */
 };
 
 struct config_accounts {
@@ -224,6 +297,7 @@ struct config_domain {
 	struct config_text subaddress_separator;
 	bool case_sensitive_localparts;
 	bool enabled;
+	struct config_routes routes;                   /* for senders of the domain */
 	const char *ascii;                             /* A-labels, lower case */
 	const struct config_account *catchall_account; /* resolved; at most one of the two is set */
 	const struct config_alias *catchall_alias;
@@ -249,6 +323,8 @@ struct config {
 	struct config_limits limits;
 	struct config_timeouts timeouts;
 	struct config_rooms rooms;
+	struct config_transports transports;
+	struct config_routes routes; /* the last level, for all */
 	struct config_domains domains;
 	struct config_accounts accounts;
 	struct config_aliases aliases;
@@ -335,6 +411,10 @@ const struct config_domain *config_domain_find(const struct config *config, stru
 
 /* The alias of this very address, NULL when there is none. */
 const struct config_alias *config_alias_find(const struct config *config, struct slice address);
+
+/* By its name; NULL when there is none, as for "". */
+const struct config_transport *config_transport_find(const struct config *config,
+                                                     struct slice name);
 
 /* --- make --- */
 

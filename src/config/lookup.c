@@ -259,3 +259,12 @@ const struct config_alias *config_alias_find(const struct config *config, struct
 		return NULL;
 	return &config->aliases.v[ADDRESS_INDEX(entry->value)];
 }
+
+/* At most CONFIG_TRANSPORTS_MAX, asked for once an attempt: no table. */
+const struct config_transport *config_transport_find(const struct config *config, struct slice name)
+{
+	for (size_t i = 0; i < config->transports.n; i++)
+		if (slice_eq(config_slice(&config->transports.v[i].name), name))
+			return &config->transports.v[i];
+	return NULL;
+}

@@ -30,18 +30,36 @@ static const struct config_format certificate = {"self-signed or a path", config
 static const struct config_format address_or_account = {"account name or address",
                                                         config_check_address_or_account};
 
+static const struct config_format name = {"name", config_check_name};
+static const struct config_format transport = {"name of a transport, or \"\"",
+                                               config_check_name_or_empty};
+static const struct config_format host = {"domain name or IP address", config_check_host};
+static const struct config_format route_domain = {"domain", config_check_route_domain};
+static const struct config_format mechanism = {"SASL mechanism", config_check_mechanism};
+static const struct config_format login = {"login name", config_check_login};
+static const struct config_format reply_text = {"text", config_check_reply_text};
+
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const plain_logins[] = {"never", "loopback", NULL};
+static const char *const transport_kinds[] = {"direct", "smtp", "submission",
+                                              "socks",  "fail", NULL};
+static const char *const tls_policies[] = {"default",  "none",     "opportunistic",
+                                           "required", "implicit", NULL};
+static const char *const families[] = {"both", "ipv4", "ipv6", NULL};
+_Static_assert(CONFIG_TRANSPORT_FAIL == 4 && CONFIG_TLS_IMPLICIT == 4 && CONFIG_FAMILY_IPV6 == 2,
+               "the names are in the order of the enums");
 _Static_assert(CONFIG_LOG_ERROR == 3 && CONFIG_LOG_JSON == 1 && CONFIG_PLAIN_LOGIN_LOOPBACK == 1,
                "the names are in the order of the enums");
 
-#define AT(member)          offsetof(struct config, member)
-#define LISTENER_AT(member) offsetof(struct config_listener, member)
-#define DOMAIN_AT(member)   offsetof(struct config_domain, member)
-#define ACCOUNT_AT(member)  offsetof(struct config_account, member)
-#define ALIAS_AT(member)    offsetof(struct config_alias, member)
-#define ELEMENT(type)       .element_size = sizeof(struct type)
+#define AT(member)           offsetof(struct config, member)
+#define LISTENER_AT(member)  offsetof(struct config_listener, member)
+#define DOMAIN_AT(member)    offsetof(struct config_domain, member)
+#define ACCOUNT_AT(member)   offsetof(struct config_account, member)
+#define ALIAS_AT(member)     offsetof(struct config_alias, member)
+#define TRANSPORT_AT(member) offsetof(struct config_transport, member)
+#define ROUTE_AT(member)     offsetof(struct config_route, member)
+#define ELEMENT(type)        .element_size = sizeof(struct type)
 
 /* The three rows of a limit per address, subnet and network. */
 #define RATE(prefix, member, kind, low, high, ip, subnet, network, what)                           \
@@ -89,6 +107,50 @@ _Static_assert(CONFIG_LOG_ERROR == 3 && CONFIG_LOG_JSON == 1 && CONFIG_PLAIN_LOG
 	{                                                                                          \
 		CONFIG_SERVER, "timeouts." #name, CONFIG_DURATION, AT(timeouts.name##_ms), value,  \
 		        .min = 1000, .max = 86400000, .doc = what                                  \
+	}
+
+/* The rows of one level of routes. */
+#define ROUTES(file, prefix, where, what)                                                          \
+	{file,                                                                                     \
+	 prefix,                                                                                   \
+	 CONFIG_MAP,                                                                               \
+	 where,                                                                                    \
+	 .max = CONFIG_ROUTES_MAX,                                                                 \
+	 .format = &name,                                                                          \
+	 ELEMENT(config_route),                                                                    \
+	 .doc = what},                                                                             \
+	        {file,                                                                             \
+	         prefix ".*.to",                                                                   \
+	         CONFIG_TEXTS,                                                                     \
+	         ROUTE_AT(to),                                                                     \
+	         .max = CONFIG_ROUTE_LIST_MAX,                                                     \
+	         .format = &route_domain,                                                          \
+	         .doc = "Domains of recipients that the route is for: example.org only this one, " \
+	                ".example.org this one and all below it. Without the list, all.",          \
+	         .example = "[example.org, .example.net]"},                                        \
+	        {file,                                                                             \
+	         prefix ".*.from",                                                                 \
+	         CONFIG_TEXTS,                                                                     \
+	         ROUTE_AT(from),                                                                   \
+	         .max = CONFIG_ROUTE_LIST_MAX,                                                     \
+	         .format = &route_domain,                                                          \
+	         .doc = "Domains of the sender (MAIL FROM) that the route is for, written like "   \
+	                "`to`. Without the list, all, the null sender of reports included.",       \
+	         .example = "[example.org]"},                                                      \
+	        {file,                                                                             \
+	         prefix ".*.min_attempts",                                                         \
+	         CONFIG_COUNT,                                                                     \
+	         ROUTE_AT(min_attempts),                                                           \
+	         "0",                                                                              \
+	         .max = 1000,                                                                      \
+	         .doc = "The route is for messages with at least so many failed attempts behind "  \
+	                "them: with 3, the fourth attempt is the first to take it."},              \
+	{                                                                                          \
+		file, prefix ".*.transport", CONFIG_TEXT, ROUTE_AT(transport),                     \
+		        .format = &transport,                                                      \
+		        .doc = "Transport that such messages go by, a name in `transports` of "    \
+		               "mailkeep.yaml. Without it, or with \"\", they go directly.",       \
+		        .example = "smarthost"                                                     \
 	}
 
 const struct config_field config_fields[] = {
@@ -209,6 +271,79 @@ const struct config_field config_fields[] = {
         {CONFIG_SERVER, "rooms.gates.web", CONFIG_COUNT, AT(rooms.gates.web), "1", .max = 64,
          .doc = "For browsers (HTTP)."},
 
+        {CONFIG_SERVER, "transports", CONFIG_MAP, AT(transports), .max = CONFIG_TRANSPORTS_MAX,
+         .format = &name, ELEMENT(config_transport),
+         .doc = "Ways by which mail leaves, for `routes` to choose from. Mail that no route "
+                "matches is delivered directly to the servers of the recipient's domain."},
+        {CONFIG_SERVER, "transports.*.kind", CONFIG_ENUM, TRANSPORT_AT(kind), .required = true,
+         .choices = transport_kinds,
+         .doc = "What it is: `direct` to the domain's own servers (with the options below), `smtp` "
+                "to one server without login, `submission` to one server with login, `socks` "
+                "directly but through a SOCKS5 proxy, `fail` not at all.",
+         .example = "submission"},
+        {CONFIG_SERVER, "transports.*.host", CONFIG_TEXT, TRANSPORT_AT(host), .format = &host,
+         .doc = "The server (smtp, submission) or proxy (socks). Its addresses are looked up, no "
+                "MX records.",
+         .example = "smtp.example.net"},
+        {CONFIG_SERVER, "transports.*.port", CONFIG_PORT, TRANSPORT_AT(port), .min = 1,
+         .max = 65535,
+         .doc = "TCP port of the host. Without it: 25 for direct and smtp, 587 for submission (465 "
+                "with `tls: implicit`), 1080 for socks.",
+         .example = "587"},
+        {CONFIG_SERVER, "transports.*.remote_port", CONFIG_PORT, TRANSPORT_AT(remote_port), "25",
+         .min = 1, .max = 65535,
+         .doc = "TCP port of the domains' servers that a socks transport reaches through its "
+                "proxy."},
+        {CONFIG_SERVER, "transports.*.tls", CONFIG_ENUM, TRANSPORT_AT(tls), "default",
+         .choices = tls_policies,
+         .doc = "`none`; `opportunistic`: STARTTLS where it is offered, whatever the certificate, "
+                "else in clear; `required`: STARTTLS and a certificate that is verified, or no "
+                "delivery; `implicit`: the same with TLS from the first byte (smtp, submission). "
+                "`default` is required for submission, else opportunistic."},
+        {CONFIG_SERVER, "transports.*.ca", CONFIG_TEXT, TRANSPORT_AT(ca), .format = &path,
+         .is_path = true,
+         .doc = "PEM file with certificates to trust besides the system's, for a server with a "
+                "private authority or a self-signed certificate.",
+         .example = "/etc/mailkeep/smarthost-ca.pem"},
+        {CONFIG_SERVER, "transports.*.tls_name", CONFIG_TEXT, TRANSPORT_AT(tls_name),
+         .format = &hostname,
+         .doc = "Name that the server's certificate must have, where it is not `host` (smtp, "
+                "submission).",
+         .example = "smtp.example.net"},
+        {CONFIG_SERVER, "transports.*.user", CONFIG_TEXT, TRANSPORT_AT(user), .format = &login,
+         .doc = "Name to log in with at the server (submission) or proxy (socks).",
+         .example = "ada@example.org"},
+        {CONFIG_SERVER, "transports.*.secret", CONFIG_TEXT, TRANSPORT_AT(secret), .format = &name,
+         .doc = "Name of the password to log in with, which the vault keeps. Set it with `mailkeep "
+                "secret set NAME`.",
+         .example = "smarthost"},
+        {CONFIG_SERVER, "transports.*.mechanisms", CONFIG_TEXTS, TRANSPORT_AT(mechanisms), .max = 7,
+         .format = &mechanism,
+         .doc = "SASL mechanisms that may be used, the best first. Without it the strongest that "
+                "the server announces. PLAIN and LOGIN are used only inside verified TLS.",
+         .example = "[SCRAM-SHA-256-PLUS, SCRAM-SHA-256]"},
+        {CONFIG_SERVER, "transports.*.address_family", CONFIG_ENUM, TRANSPORT_AT(family), "both",
+         .choices = families, .doc = "Which addresses of servers are connected to."},
+        {CONFIG_SERVER, "transports.*.ehlo_name", CONFIG_TEXT, TRANSPORT_AT(ehlo_name),
+         .format = &hostname,
+         .doc = "Name to say in EHLO instead of the server's `hostname`: behind a proxy, the name "
+                "that belongs to the address the mail then comes from.",
+         .example = "proxy.example.org"},
+        {CONFIG_SERVER, "transports.*.code", CONFIG_COUNT, TRANSPORT_AT(code), "554", .min = 400,
+         .max = 599,
+         .doc = "Reply code of a fail transport: from 500 the message fails for good, below it "
+                "is tried again later."},
+        {CONFIG_SERVER, "transports.*.message", CONFIG_TEXT, TRANSPORT_AT(message),
+         .format = &reply_text,
+         .doc = "Reply text of a fail transport, which its sender reads. It may begin with an "
+                "enhanced status code.",
+         .example = "5.7.1 No mail leaves this server"},
+
+        ROUTES(CONFIG_SERVER, "routes", AT(routes),
+               "By which transport mail leaves. At every attempt the routes of the sending account "
+               "are looked through, then those of the sender's domain, then these, each in the "
+               "order of the file; the first that matches in all it says decides."),
+
         {CONFIG_DOMAINS, "domains", CONFIG_MAP, AT(domains), .max = CONFIG_DOMAINS_MAX,
          .format = &hostname, ELEMENT(config_domain),
          .doc = "Domains whose mail is received here. Names may be written in any script."},
@@ -226,6 +361,9 @@ const struct config_field config_fields[] = {
          .doc = "Whether Me@ and me@ are two addresses. Hardly anybody expects that."},
         {CONFIG_DOMAINS, "domains.*.enabled", CONFIG_BOOL, DOMAIN_AT(enabled), "true",
          .doc = "Whether mail to the domain is received. If not, senders are told to try later."},
+
+        ROUTES(CONFIG_DOMAINS, "domains.*.routes", DOMAIN_AT(routes),
+               "Routes for mail from senders of the domain; see `routes` in mailkeep.yaml."),
 
         {CONFIG_DOMAINS, "accounts", CONFIG_MAP, AT(accounts), .max = CONFIG_ACCOUNTS_MAX,
          .format = &account_name, ELEMENT(config_account),
@@ -246,6 +384,8 @@ const struct config_field config_fields[] = {
         {CONFIG_DOMAINS, "accounts.*.enabled", CONFIG_BOOL, ACCOUNT_AT(enabled), "true",
          .doc = "Whether the account may log in and gets mail. If not, senders are told to try "
                 "later."},
+        ROUTES(CONFIG_DOMAINS, "accounts.*.routes", ACCOUNT_AT(routes),
+               "Routes for mail that the account sends; see `routes` in mailkeep.yaml."),
 
         {CONFIG_DOMAINS, "aliases", CONFIG_MAP, AT(aliases), .max = CONFIG_ALIASES_MAX,
          .format = &address, ELEMENT(config_alias),
@@ -268,15 +408,22 @@ LAYOUT(config_listeners);
 LAYOUT(config_domains);
 LAYOUT(config_accounts);
 LAYOUT(config_aliases);
+LAYOUT(config_transports);
+LAYOUT(config_routes);
 LAYOUT(config_texts);
 LAYOUT(config_ips);
 _Static_assert(offsetof(struct config_listener, name) == 0 &&
                        offsetof(struct config_domain, name) == 0 &&
                        offsetof(struct config_account, name) == 0 &&
-                       offsetof(struct config_alias, name) == 0,
+                       offsetof(struct config_alias, name) == 0 &&
+                       offsetof(struct config_transport, name) == 0 &&
+                       offsetof(struct config_route, name) == 0,
                "elements begin with their name");
 _Static_assert(sizeof(enum config_plain_login) == sizeof(unsigned) &&
-                       sizeof(enum config_log_level) == sizeof(unsigned),
+                       sizeof(enum config_log_level) == sizeof(unsigned) &&
+                       sizeof(enum config_transport_kind) == sizeof(unsigned) &&
+                       sizeof(enum config_tls_policy) == sizeof(unsigned) &&
+                       sizeof(enum config_family) == sizeof(unsigned),
                "enums are stored as unsigned");
 
 const char *config_field_key(const struct config_field *field)

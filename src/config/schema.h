@@ -53,7 +53,7 @@ struct config_field {
 	const char *example; /* a value as it would be written, NULL: the default is */
 };
 
-#define CONFIG_FIELDS_MAX 128
+#define CONFIG_FIELDS_MAX 256
 
 extern const struct config_field config_fields[];
 extern const size_t config_n_fields;

@@ -190,6 +190,82 @@ struct status config_check_address_or_account(struct slice s)
 	return ok();
 }
 
+struct status config_check_name(struct slice s)
+{
+	return is_name(s)
+	               ? ok()
+	               : fail(ERR_SYNTAX, "must be a name: 1 to 64 of a-z, 0-9, '.', '_' and '-', "
+	                                  "beginning with a letter or digit, without '..'");
+}
+
+struct status config_check_name_or_empty(struct slice s)
+{
+	return s.n == 0 ? ok() : config_check_name(s);
+}
+
+struct status config_check_host(struct slice s)
+{
+	uint8_t bytes[16];
+	bool is_v6;
+	if (config_parse_ip(s, bytes, &is_v6) || is_ok(config_check_hostname(s)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be a domain name or an IP address");
+}
+
+/* RFC 5321 section 4.1.3, as far as addresses are known here. */
+static bool is_address_literal(struct slice s)
+{
+	uint8_t bytes[16];
+	bool is_v6;
+	if (s.n < 2 || s.p[0] != '[' || s.p[s.n - 1] != ']')
+		return false;
+	s = slice_sub(s, 1, s.n - 2);
+	bool tagged = slice_istarts(s, SLICE("IPv6:"));
+	return config_parse_ip(slice_from(s, tagged ? 5 : 0), bytes, &is_v6) && is_v6 == tagged;
+}
+
+struct status config_check_route_domain(struct slice s)
+{
+	struct slice domain = slice_from(s, slice_starts(s, SLICE(".")) ? 1 : 0);
+	if (slice_eq_str(s, ".") || is_address_literal(s) || is_ok(config_check_hostname(domain)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be a domain such as example.org, .example.org (with its "
+	                        "subdomains) or . (every domain)");
+}
+
+struct status config_check_mechanism(struct slice s)
+{
+	static const char *const known[] = {"SCRAM-SHA-256-PLUS",
+	                                    "SCRAM-SHA-256",
+	                                    "SCRAM-SHA-1-PLUS",
+	                                    "SCRAM-SHA-1",
+	                                    "CRAM-MD5",
+	                                    "PLAIN",
+	                                    "LOGIN"};
+	for (size_t i = 0; i < N_ELEMENTS(known); i++)
+		if (slice_eq_str(s, known[i]))
+			return ok();
+	return fail(ERR_SYNTAX,
+	            "must be one of: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+	            "SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN");
+}
+
+struct status config_check_login(struct slice s)
+{
+	if (s.n == 0 || s.n > 255 || !is_ok(config_check_text(s)))
+		return fail(ERR_SYNTAX, "must be a name of 1 to 255 bytes to log in with");
+	return ok();
+}
+
+/* RFC 5321 section 4.2: textstring. */
+struct status config_check_reply_text(struct slice s)
+{
+	bool good = s.n > 0 && s.n <= 256;
+	for (size_t i = 0; good && i < s.n; i++)
+		good = ascii_is_print(s.p[i]);
+	return good ? ok() : fail(ERR_SYNTAX, "must be 1 to 256 characters of plain ASCII");
+}
+
 bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6)
 {
 	char text[INET6_ADDRSTRLEN];

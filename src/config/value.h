@@ -30,6 +30,13 @@ struct status config_check_address(struct slice s);   /* local@domain */
 struct status config_check_address_or_catchall(struct slice s); /* also "@domain" */
 struct status config_check_certificate(struct slice s);         /* "self-signed" or a path */
 struct status config_check_address_or_account(struct slice s);
+struct status config_check_name(struct slice s); /* of a transport, route or secret */
+struct status config_check_name_or_empty(struct slice s);
+struct status config_check_host(struct slice s);         /* a domain name or an IP address */
+struct status config_check_route_domain(struct slice s); /* d, .d with subdomains, ".", [IP] */
+struct status config_check_mechanism(struct slice s);    /* SASL, for a login elsewhere */
+struct status config_check_login(struct slice s);        /* a name to log in with elsewhere */
+struct status config_check_reply_text(struct slice s);   /* of an SMTP reply */
 
 /* IPv4 or IPv6 text. bytes has room for 16. */
 bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6);
