@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "queue/queue.h"
 
 struct queue_policy {
@@ -23,14 +24,14 @@ int64_t queue_last_attempt_ms(const struct queue_policy *policy, int64_t message
                               uint32_t n_attempt, int64_t at_ms);
 
 /* What follows from an attempt: fills state, counts, next_ms, retry_until_ms, notice and suppress
- * of the outcome, whose entry and attempt are set. `relayed`: the remote does not promise reports
- * (RFC 3461 section 5.2.2). Notices are left out where the sender is null or did not ask. */
+ * of the outcome, whose entry and attempt are set. Notices are left out where the sender is null or
+ * did not ask (RFC 3461 section 5.2). */
 struct queue_facts {
-	bool relayed;
+	bool relayed;      /* to a server that does not promise reports */
+	bool told_anyway;  /* RFC 2852 section 4.1.4: a relayed notice without NOTIFY=SUCCESS */
 	bool local;        /* delivered into a mailbox here */
 	bool lost;         /* nothing was heard: try again soon */
 	bool own_decision; /* no remote said so: never a reason to suppress */
-	enum queue_by_mode by_mode;
 };
 void queue_decide(const struct queue_policy *policy, const struct queue_entry *entry,
                   const struct queue_facts *facts, struct queue_outcome *outcome);

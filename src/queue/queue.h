@@ -107,6 +107,8 @@ struct queue_entry {
 	struct slice orcpt;
 	uint32_t notify;
 	int64_t submitted_ms, next_ms, last_ms; /* last 0: not tried yet */
+	int64_t released_ms; /* when it was first due: later than submitted when held by its sender
+	                      */
 	int64_t deliver_by_ms;
 	uint32_t n_attempts;
 	uint32_t n_lost; /* attempts in a row of which nothing was heard */
