@@ -13,9 +13,10 @@
 #include "base/status.h"
 
 #define DNS_LABEL_MAX     63u
-#define DNS_NAME_WIRE_MAX 255u  /* bytes on the wire, lengths and the root label included */
-#define DNS_NAME_TEXT_MAX 1004u /* bytes of the text: no label can need more than 4 bytes a byte   \
-	                         */
+#define DNS_NAME_WIRE_MAX 255u /* bytes on the wire, lengths and the root label included */
+#define DNS_NAME_TEXT_MAX                                                                          \
+	1004u /* bytes of the text: no label can need more than 4 bytes a byte                     \
+	       */
 
 struct dns_name {
 	const char *text; /* canonical, in the maker's arena; never NULL in a name that was made */

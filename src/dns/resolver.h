@@ -5,8 +5,9 @@
 
 #include "dns/answer.h"
 
-#define DNS_LOOKUP_TIMEOUT_MS 15000 /* a fit timeout where the caller has no deadline of its own   \
-	                             */
+#define DNS_LOOKUP_TIMEOUT_MS                                                                      \
+	15000 /* a fit timeout where the caller has no deadline of its own                         \
+	       */
 
 struct dns_resolver;
 
