@@ -4,6 +4,7 @@
 #include "base/cursor.h"
 #include "base/encode.h"
 #include "base/hash.h"
+#include "base/prose.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -173,6 +174,26 @@ static void secrets_compare_by_all_bytes(void **state)
 	assert_int_equal(fail_errno(ENOSPC, "x").code, ERR_NO_SPACE);
 }
 
+static void sentences_are_wrapped(void **state)
+{
+	(void)state;
+	struct buf out;
+	buf_init(&out, 10000);
+	prose_wrap(SLICE("one two three verylongword four"), 2, 12, &out);
+	assert_string_equal(buf_cstr(&out), "  one two\n  three\n  verylongword\n  four\n");
+	buf_done(&out);
+}
+
+static void roff_is_escaped(void **state)
+{
+	(void)state;
+	struct buf out;
+	buf_init(&out, 1000);
+	prose_roff(".a\\b-c\n'd.\n", &out);
+	assert_string_equal(buf_cstr(&out), "\\&.a\\eb\\-c\n\\&'d.\n");
+	buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +206,8 @@ int main(void)
 	        cmocka_unit_test(siphash_matches_its_paper),
 	        cmocka_unit_test(civil_time_round_trips),
 	        cmocka_unit_test(secrets_compare_by_all_bytes),
+	        cmocka_unit_test(sentences_are_wrapped),
+	        cmocka_unit_test(roff_is_escaped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,30 +295,14 @@ static void list_text(const struct cli *cli, const struct config *config)
 {
 	static const char *const heads[] = {"ACCOUNT", "ENABLED", "QUOTA", "FULL NAME",
 	                                    "ADDRESSES"};
-	struct cli_table table = {0};
-	struct buf text;
-	cli_table_init(&table, N_ELEMENTS(heads));
-	buf_init(&text, SIZE_MAX);
-	for (size_t i = 0; i < N_ELEMENTS(heads); i++)
-		cli_table_add(&table, heads[i]);
+	struct cli_table table;
+	cli_table_heads(&table, heads, N_ELEMENTS(heads));
 	for (size_t i = 0; i < config->accounts.n; i++)
 		add_row(&table, &config->accounts.v[i]);
-	cli_table_print(&table, cli->width, &text);
-	cli_put(&text);
-	buf_done(&text);
-	cli_table_done(&table);
+	cli_table_show(cli, &table);
 }
 
 int cli_account_list(struct cli *cli)
 {
-	struct arena arena;
-	struct config *config;
-	arena_init(&arena, CONFIG_ARENA_MAX);
-	int result = cli_load(cli, &arena, &config);
-	if (result == 0 && cli->json)
-		list_json(config);
-	else if (result == 0)
-		list_text(cli, config);
-	arena_done(&arena);
-	return result;
+	return cli_list(cli, list_json, list_text);
 }

@@ -105,9 +105,7 @@ static int list_addresses(struct cli *cli, const struct config *config, const ch
 	static const char *const heads[] = {"ADDRESS", "KIND", "GOES TO"};
 	struct listing listing = {.json = cli->json ? json_array() : NULL};
 	struct buf text;
-	cli_table_init(&listing.table, N_ELEMENTS(heads));
-	for (size_t i = 0; i < N_ELEMENTS(heads); i++)
-		cli_table_add(&listing.table, heads[i]);
+	cli_table_heads(&listing.table, heads, N_ELEMENTS(heads));
 	list_all(&listing, config, only);
 	if (cli->json) {
 		cli_put_json(json_pack("{s:o}", "addresses", listing.json));

@@ -77,12 +77,11 @@ static void list_json(const struct config *config)
 
 static void list_text(const struct cli *cli, const struct config *config)
 {
-	struct cli_table table = {0};
+	static const char *const heads[] = {"ALIAS", "MEMBERS"};
+	struct cli_table table;
 	struct buf text;
-	cli_table_init(&table, 2);
+	cli_table_heads(&table, heads, N_ELEMENTS(heads));
 	buf_init(&text, SIZE_MAX);
-	cli_table_add(&table, "ALIAS");
-	cli_table_add(&table, "MEMBERS");
 	for (size_t i = 0; i < config->aliases.n; i++) {
 		const struct config_alias *alias = &config->aliases.v[i];
 		buf_reset(&text);
@@ -91,23 +90,11 @@ static void list_text(const struct cli *cli, const struct config *config)
 		cli_table_add(&table, alias->name.s);
 		cli_table_add(&table, buf_cstr(&text));
 	}
-	buf_reset(&text);
-	cli_table_print(&table, cli->width, &text);
-	cli_put(&text);
 	buf_done(&text);
-	cli_table_done(&table);
+	cli_table_show(cli, &table);
 }
 
 int cli_alias_list(struct cli *cli)
 {
-	struct arena arena;
-	struct config *config;
-	arena_init(&arena, CONFIG_ARENA_MAX);
-	int result = cli_load(cli, &arena, &config);
-	if (result == 0 && cli->json)
-		list_json(config);
-	else if (result == 0)
-		list_text(cli, config);
-	arena_done(&arena);
-	return result;
+	return cli_list(cli, list_json, list_text);
 }

@@ -17,6 +17,21 @@ int cli_load(struct cli *cli, struct arena *arena, struct config **ret_config)
 	return result;
 }
 
+int cli_list(struct cli *cli, void (*list_json)(const struct config *config),
+             void (*list_text)(const struct cli *cli, const struct config *config))
+{
+	struct arena arena;
+	struct config *config;
+	arena_init(&arena, CONFIG_ARENA_MAX);
+	int result = cli_load(cli, &arena, &config);
+	if (result == 0 && cli->json)
+		list_json(config);
+	else if (result == 0)
+		list_text(cli, config);
+	arena_done(&arena);
+	return result;
+}
+
 int cli_change_begin(struct cli_change *change, struct cli *cli)
 {
 	*change = (struct cli_change){.cli = cli};

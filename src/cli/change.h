@@ -34,3 +34,7 @@ const char *cli_change_near(struct cli_change *change, enum cli_kind kind, const
 /* Loads the configuration to look at it. On failure it has explained itself; warnings are dropped.
  */
 int cli_load(struct cli *cli, struct arena *arena, struct config **ret_config);
+
+/* A list command: loads the configuration and shows it the one way or the other. */
+int cli_list(struct cli *cli, void (*list_json)(const struct config *config),
+             void (*list_text)(const struct cli *cli, const struct config *config));

@@ -125,7 +125,6 @@ int cli_fail(const struct cli *cli, const struct config_problems *problems, cons
 json_t *cli_problems_json(const struct config_problems *problems);
 void cli_problems_text(const struct config_problems *problems, const char *directory,
                        struct buf *out);
-void cli_wrap(struct slice text, unsigned indent, unsigned width, struct buf *out);
 
 /* Rows of cells, printed as columns as wide as their widest cell; the last is cut to the width. */
 struct cli_table {
@@ -136,8 +135,10 @@ struct cli_table {
 };
 void cli_table_init(struct cli_table *table, size_t n_columns);
 void cli_table_done(struct cli_table *table);
-void cli_table_add(struct cli_table *table, const char *cell); /* copied */
+void cli_table_add(struct cli_table *table, const char *cell);                     /* copied */
+void cli_table_heads(struct cli_table *table, const char *const *heads, size_t n); /* init + add */
 void cli_table_print(const struct cli_table *table, unsigned width, struct buf *out);
+void cli_table_show(const struct cli *cli, struct cli_table *table); /* on standard output; done */
 
 /* --- the commands --- */
 

@@ -248,16 +248,6 @@ static void tables_are_aligned_by_what_is_shown(void **state)
 	cli_table_done(&table);
 }
 
-static void sentences_are_wrapped(void **state)
-{
-	(void)state;
-	struct buf out;
-	buf_init(&out, 10000);
-	cli_wrap(SLICE("one two three verylongword four"), 2, 12, &out);
-	assert_string_equal(buf_cstr(&out), "  one two\n  three\n  verylongword\n  four\n");
-	buf_done(&out);
-}
-
 static void the_manual_page_has_every_command(void **state)
 {
 	(void)state;
@@ -364,7 +354,6 @@ int main(void)
 	        cmocka_unit_test(the_nearest_command_is_found),
 	        cmocka_unit_test(completion_offers_what_may_follow),
 	        cmocka_unit_test(tables_are_aligned_by_what_is_shown),
-	        cmocka_unit_test(sentences_are_wrapped),
 	        cmocka_unit_test(the_manual_page_has_every_command),
 	        cmocka_unit_test(the_control_socket_is_asked),
 	        cmocka_unit_test(bad_answers_are_refused),

@@ -100,12 +100,8 @@ static void list_json(const struct config *config)
 static void list_text(const struct cli *cli, const struct config *config)
 {
 	static const char *const heads[] = {"DOMAIN", "ENABLED", "TAGS", "CATCHALL"};
-	struct cli_table table = {0};
-	struct buf text;
-	cli_table_init(&table, N_ELEMENTS(heads));
-	buf_init(&text, SIZE_MAX);
-	for (size_t i = 0; i < N_ELEMENTS(heads); i++)
-		cli_table_add(&table, heads[i]);
+	struct cli_table table;
+	cli_table_heads(&table, heads, N_ELEMENTS(heads));
 	for (size_t i = 0; i < config->domains.n; i++) {
 		const struct config_domain *d = &config->domains.v[i];
 		cli_table_add(&table, d->name.s);
@@ -114,22 +110,10 @@ static void list_text(const struct cli *cli, const struct config *config)
 		              d->subaddress_separator.n ? d->subaddress_separator.s : "off");
 		cli_table_add(&table, catchall_of(d) ? catchall_of(d) : "-");
 	}
-	cli_table_print(&table, cli->width, &text);
-	cli_put(&text);
-	buf_done(&text);
-	cli_table_done(&table);
+	cli_table_show(cli, &table);
 }
 
 int cli_domain_list(struct cli *cli)
 {
-	struct arena arena;
-	struct config *config;
-	arena_init(&arena, CONFIG_ARENA_MAX);
-	int result = cli_load(cli, &arena, &config);
-	if (result == 0 && cli->json)
-		list_json(config);
-	else if (result == 0)
-		list_text(cli, config);
-	arena_done(&arena);
-	return result;
+	return cli_list(cli, list_json, list_text);
 }

@@ -1,6 +1,7 @@
 /* Help, the manual page and completion, from the table of commands. */
 #include "cli/cli.h"
 
+#include "base/prose.h"
 #include "config/schema.h"
 
 static void add_args(const struct cli_command *command, struct buf *out)
@@ -31,7 +32,7 @@ static void add_option(const struct cli_option *option, unsigned width, struct b
 {
 	buf_printf(out, "  --%s%s%s\n", option->name, option->value ? " " : "",
 	           option->value ? option->value : "");
-	cli_wrap(slice_str(option->help), 6, width, out);
+	prose_wrap(slice_str(option->help), 6, width, out);
 }
 
 static void add_paragraphs(const char *text, unsigned indent, unsigned width, struct buf *out)
@@ -40,7 +41,7 @@ static void add_paragraphs(const char *text, unsigned indent, unsigned width, st
 	while (rest.n > 0) {
 		size_t end = slice_find(rest, SLICE("\n\n"));
 		buf_add_byte(out, '\n');
-		cli_wrap(slice_sub(rest, 0, end), indent, width, out);
+		prose_wrap(slice_sub(rest, 0, end), indent, width, out);
 		rest = end == SIZE_MAX ? slice_empty() : slice_from(rest, end + 2);
 	}
 }
@@ -115,30 +116,14 @@ void cli_print_list(const char *const *words, size_t n_words, unsigned width, st
 
 /* --- mailkeep(1) --- */
 
-static void roff(const char *text, struct buf *out)
-{
-	bool at_start = true;
-	for (; *text; text++) {
-		if (at_start && (*text == '.' || *text == '\''))
-			buf_add_str(out, "\\&");
-		if (*text == '\\')
-			buf_add_str(out, "\\e");
-		else if (*text == '-')
-			buf_add_str(out, "\\-");
-		else
-			buf_add_byte(out, (uint8_t)*text);
-		at_start = *text == '\n';
-	}
-}
-
 static void man_option(const struct cli_option *option, struct buf *out)
 {
 	buf_add_str(out, ".IP \"\\fB");
-	roff("--", out);
-	roff(option->name, out);
+	prose_roff("--", out);
+	prose_roff(option->name, out);
 	buf_printf(out, "\\fR%s%s\" 4\n", option->value ? " " : "",
 	           option->value ? option->value : "");
-	roff(option->help, out);
+	prose_roff(option->help, out);
 	buf_add_str(out, ".\n");
 }
 
@@ -148,10 +133,10 @@ static void man_command(const struct cli_command *command, struct buf *out)
 	buf_init(&usage, 4096);
 	cli_usage_line(command, &usage);
 	buf_add_str(out, ".SS \"");
-	roff(buf_cstr(&usage), out);
+	prose_roff(buf_cstr(&usage), out);
 	buf_add_str(out, "\"\n");
 	buf_done(&usage);
-	roff(command->summary, out);
+	prose_roff(command->summary, out);
 	buf_add_str(out, ".\n");
 	if (command->help) {
 		buf_add_str(out, ".PP\n");
@@ -159,7 +144,7 @@ static void man_command(const struct cli_command *command, struct buf *out)
 		while (rest.n > 0) {
 			size_t end = slice_find(rest, SLICE("\n\n"));
 			char *paragraph = slice_to_cstr(slice_sub(rest, 0, end));
-			roff(paragraph, out);
+			prose_roff(paragraph, out);
 			base_free(paragraph);
 			rest = end == SIZE_MAX ? slice_empty() : slice_from(rest, end + 2);
 			buf_add_str(out, rest.n > 0 ? "\n.PP\n" : "\n");
@@ -169,7 +154,7 @@ static void man_command(const struct cli_command *command, struct buf *out)
 		man_option(&command->options[i], out);
 	if (command->examples) {
 		buf_add_str(out, ".PP\n.nf\n.RS 4\n");
-		roff(command->examples, out);
+		prose_roff(command->examples, out);
 		buf_add_str(out, "\n.RE\n.fi\n");
 	}
 }

@@ -86,35 +86,19 @@ int cli_fail(const struct cli *cli, const struct config_problems *problems, cons
 	return CLI_FAILED;
 }
 
-void cli_wrap(struct slice text, unsigned indent, unsigned width, struct buf *out)
-{
-	size_t column = 0;
-	while (text.n > 0) {
-		struct slice word;
-		(void)slice_cut(text, ' ', &word, &text);
-		if (column > 0 && column + 1 + word.n > width) {
-			buf_add_byte(out, '\n');
-			column = 0;
-		}
-		if (column == 0) {
-			buf_printf(out, "%*s", (int)indent, "");
-			column = indent;
-		} else {
-			buf_add_byte(out, ' ');
-			column++;
-		}
-		buf_add(out, word);
-		column += word.n;
-	}
-	buf_add_byte(out, '\n');
-}
-
 /* --- tables --- */
 
 void cli_table_init(struct cli_table *table, size_t n_columns)
 {
 	*table = (struct cli_table){.n_columns = n_columns};
 	arena_init(&table->arena, TABLE_MAX);
+}
+
+void cli_table_heads(struct cli_table *table, const char *const *heads, size_t n)
+{
+	cli_table_init(table, n);
+	for (size_t i = 0; i < n; i++)
+		cli_table_add(table, heads[i]);
 }
 
 void cli_table_done(struct cli_table *table)
@@ -191,4 +175,14 @@ void cli_table_print(const struct cli_table *table, unsigned width, struct buf *
 			out->n--;
 		buf_add_byte(out, '\n');
 	}
+}
+
+void cli_table_show(const struct cli *cli, struct cli_table *table)
+{
+	struct buf text;
+	buf_init(&text, SIZE_MAX);
+	cli_table_print(table, cli->width, &text);
+	cli_put(&text);
+	buf_done(&text);
+	cli_table_done(table);
 }

@@ -2,6 +2,7 @@
  */
 #include "config/describe.h"
 
+#include "base/prose.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -107,36 +108,12 @@ static void type_and_range(const struct config_field *field, struct buf *out)
 
 /* --- terminal --- */
 
-/* Words of a sentence, broken before `width`, each line indented. */
-static void wrap(struct slice text, unsigned indent, unsigned width, struct buf *out)
-{
-	size_t column = 0;
-	while (text.n > 0) {
-		struct slice word;
-		(void)slice_cut(text, ' ', &word, &text);
-		if (column > 0 && column + 1 + word.n > width) {
-			buf_add_byte(out, '\n');
-			column = 0;
-		}
-		if (column == 0) {
-			buf_printf(out, "%*s", (int)indent, "");
-			column = indent;
-		} else {
-			buf_add_byte(out, ' ');
-			column++;
-		}
-		buf_add(out, word);
-		column += word.n;
-	}
-	buf_add_byte(out, '\n');
-}
-
 static void describe_one(const struct config_field *field, unsigned width, struct buf *out)
 {
 	struct buf line;
 	buf_init(&line, 4000);
 	buf_printf(out, "%s\n", field->path);
-	wrap(slice_str(field->doc), 4, width, out);
+	prose_wrap(slice_str(field->doc), 4, width, out);
 	if (has_value(field)) {
 		buf_add_str(&line, "Value: ");
 		type_and_range(field, &line);
@@ -145,7 +122,7 @@ static void describe_one(const struct config_field *field, unsigned width, struc
 		if (field->example)
 			buf_printf(&line, " Example: %s: %s", config_field_key(field),
 			           field->example);
-		wrap(buf_slice(&line), 4, width, out);
+		prose_wrap(buf_slice(&line), 4, width, out);
 	}
 	buf_done(&line);
 }
@@ -175,7 +152,7 @@ struct status config_describe_text(const char *path, unsigned width, struct buf 
 		if (wanted.n == 0 && (int)config_fields[i].file != file) {
 			file = (int)config_fields[i].file;
 			buf_printf(out, "%s%s\n", n_found > 0 ? "\n" : "", config_file_names[file]);
-			wrap(slice_str(config_file_docs[file]), 4, width, out);
+			prose_wrap(slice_str(config_file_docs[file]), 4, width, out);
 		}
 		if (n_found++ > 0 || wanted.n == 0)
 			buf_add_byte(out, '\n');
@@ -281,32 +258,14 @@ void config_describe_markdown(struct buf *out)
 
 /* --- man(7) --- */
 
-/* A backslash, and a dot or quote at the start of a line, mean something to roff; a hyphen is made
- * the ASCII one, so that names can be copied. */
-static void roff(const char *text, struct buf *out)
-{
-	bool at_start = true;
-	for (; *text; text++) {
-		if (at_start && (*text == '.' || *text == '\''))
-			buf_add_str(out, "\\&");
-		if (*text == '\\')
-			buf_add_str(out, "\\e");
-		else if (*text == '-')
-			buf_add_str(out, "\\-");
-		else
-			buf_add_byte(out, (uint8_t)*text);
-		at_start = *text == '\n';
-	}
-}
-
 static void man_field(const struct config_field *field, struct buf *out)
 {
 	struct buf line;
 	buf_init(&line, 4000);
 	buf_add_str(out, ".TP\n.B ");
-	roff(field->path, out);
+	prose_roff(field->path, out);
 	buf_add_byte(out, '\n');
-	roff(field->doc, out);
+	prose_roff(field->doc, out);
 	if (has_value(field)) {
 		buf_add_str(&line, "\nValue: ");
 		type_and_range(field, &line);
@@ -315,7 +274,7 @@ static void man_field(const struct config_field *field, struct buf *out)
 		if (field->example)
 			buf_printf(&line, " Example: %s: %s", config_field_key(field),
 			           field->example);
-		roff(buf_cstr(&line), out);
+		prose_roff(buf_cstr(&line), out);
 	}
 	buf_add_byte(out, '\n');
 	buf_done(&line);
@@ -329,7 +288,7 @@ void config_describe_man(enum config_file file, struct buf *out)
 	buf_add_str(out, file == CONFIG_SERVER ? "server\\-wide configuration of mailkeep\n"
 	                                       : "domains, accounts and aliases of mailkeep\n");
 	buf_add_str(out, ".SH DESCRIPTION\n");
-	roff(config_file_docs[file], out);
+	prose_roff(config_file_docs[file], out);
 	buf_add_str(
 	        out,
 	        "\nThe file is YAML without anchors, aliases and tags, of at most 16 MiB. A size "
@@ -342,7 +301,7 @@ void config_describe_man(enum config_file file, struct buf *out)
 		if (config_fields[i].file == file)
 			man_field(&config_fields[i], out);
 	buf_add_str(out, ".SH EXAMPLE\n.nf\n");
-	roff(example_of(file), out);
+	prose_roff(example_of(file), out);
 	buf_printf(out, ".fi\n.SH SEE ALSO\n.BR mailkeep (1),\n.BR %s (5)\n",
 	           config_file_names[file == CONFIG_SERVER ? CONFIG_DOMAINS : CONFIG_SERVER]);
 }
