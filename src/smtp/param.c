@@ -10,6 +10,7 @@
  */
 #include "smtp/param.h"
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "smtp/rules.h"
 
@@ -36,7 +37,7 @@ struct param_row {
 	param_rule *parse;
 };
 
-#define PARAMS_MAX 8 /* rows of the longer table: a parameter stands once */
+#define PARAMS_MAX 16 /* rows of the longer table: a parameter stands once */
 
 static bool parse_size(struct params *params, struct slice value)
 {
@@ -220,9 +221,136 @@ static bool parse_orcpt(struct params *params, struct slice value)
 	       rcpt->orcpt_address.n > 0 && is_printable(rcpt->orcpt_address);
 }
 
+/* hold-for-interval = 1*9DIGIT (RFC 4865 section 4); together with HOLDUNTIL it is an error */
+static bool parse_hold_for(struct params *params, struct slice value)
+{
+	params->mail.has_hold_for = true;
+	return !params->mail.has_hold_until && value.n <= 9 &&
+	       slice_to_u64(value, SMTP_HOLD_MAX, &params->mail.hold_for_s) &&
+	       params->mail.hold_for_s > 0;
+}
+
+static bool take_number(struct cursor *c, size_t n_digits, int low, int high, int *ret_number)
+{
+	uint32_t number = 0;
+	if (!slice_to_u32(cursor_take(c, n_digits), (uint32_t)high, &number) || (int)number < low)
+		cursor_fail(c, "not a date");
+	*ret_number = (int)number;
+	return cursor_ok(c);
+}
+
+/* full-date "T" partial-time (RFC 3339 section 5.6); a fraction of a second is dropped */
+static void date_and_time(struct cursor *c, struct civil_time *t)
+{
+	take_number(c, 4, 1970, 9999, &t->year);
+	cursor_expect(c, '-', "not a date");
+	take_number(c, 2, 1, 12, &t->month);
+	cursor_expect(c, '-', "not a date");
+	take_number(c, 2, 1, 31, &t->day);
+	if (!cursor_skip_text(c, "T"))
+		cursor_fail(c, "not a date");
+	take_number(c, 2, 0, 23, &t->hour);
+	cursor_expect(c, ':', "not a time");
+	take_number(c, 2, 0, 59, &t->minute);
+	cursor_expect(c, ':', "not a time");
+	take_number(c, 2, 0, 60, &t->second);
+	if (cursor_skip(c, '.'))
+		(void)cursor_u64(c, UINT64_MAX, "not a time");
+}
+
+/* time-offset = "Z" / ("+" / "-") time-hour ":" time-minute; in seconds */
+static int64_t time_offset(struct cursor *c)
+{
+	int hours = 0, minutes = 0;
+	if (cursor_skip_text(c, "Z"))
+		return 0;
+	bool west = cursor_skip(c, '-');
+	if (!west)
+		cursor_expect(c, '+', "not a time zone");
+	take_number(c, 2, 0, 23, &hours);
+	cursor_expect(c, ':', "not a time zone");
+	take_number(c, 2, 0, 59, &minutes);
+	int64_t offset_s = hours * 3600 + minutes * 60;
+	return west ? -offset_s : offset_s;
+}
+
+static bool is_real_day(const struct civil_time *t)
+{
+	struct civil_time day = {.year = t->year, .month = t->month, .day = t->day};
+	struct civil_time again = civil_from_unix(civil_to_unix(&day));
+	return again.day == t->day && again.month == t->month;
+}
+
+/* hold-until-date-time = an Internet date-time of RFC 3339 */
+static bool parse_hold_until(struct params *params, struct slice value)
+{
+	struct civil_time t = {0};
+	struct cursor c = cursor_of(value);
+	date_and_time(&c, &t);
+	int64_t offset_s = time_offset(&c);
+	cursor_expect_end(&c, "text behind the time zone");
+	params->mail.has_hold_until = true;
+	if (params->mail.has_hold_for || !cursor_ok(&c) || !is_real_day(&t))
+		return false;
+	params->mail.hold_until_s = civil_to_unix(&t) - offset_s;
+	return true;
+}
+
+/* by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT (RFC 2852 section 4) */
+static bool parse_by(struct params *params, struct slice value)
+{
+	uint64_t seconds;
+	struct slice time, mode;
+	struct smtp_mail_params *mail = &params->mail;
+	if (!slice_cut(value, ';', &time, &mode) || mode.n < 1 || mode.n > 2)
+		return false;
+	bool negative = slice_starts(time, SLICE("-"));
+	if (negative || slice_starts(time, SLICE("+")))
+		time = slice_from(time, 1);
+	if (time.n > 9 || !slice_to_u64(time, (uint64_t)SMTP_BY_MAX, &seconds))
+		return false;
+	mail->by_s = negative ? -(int64_t)seconds : (int64_t)seconds;
+	mail->by_trace = mode.n == 2;
+	if (mail->by_trace && ascii_upper(mode.p[1]) != 'T')
+		return false;
+	if (ascii_upper(mode.p[0]) == 'N')
+		mail->by_mode = SMTP_BY_NOTIFY;
+	else if (ascii_upper(mode.p[0]) == 'R' && mail->by_s > 0) /* R: only a time to come */
+		mail->by_mode = SMTP_BY_RETURN;
+	return mail->by_mode != SMTP_BY_NONE;
+}
+
+/* mt-priority-value = ("-" / "") %x31-39 / "0" (RFC 6710 section 4.1) */
+static bool parse_priority(struct params *params, struct slice value)
+{
+	bool negative = slice_starts(value, SLICE("-"));
+	struct slice digit = slice_from(value, negative);
+	if (digit.n != 1 || !ascii_is_digit(digit.p[0]) || (negative && digit.p[0] == '0'))
+		return false;
+	params->mail.has_priority = true;
+	params->mail.priority = negative ? -(digit.p[0] - '0') : digit.p[0] - '0';
+	return true;
+}
+
+static bool parse_require_tls(struct params *params, struct slice value)
+{
+	(void)value;
+	params->mail.require_tls = true;
+	return true;
+}
+
 static const struct param_row mail_rows[] = {
-        {"SIZE", true, parse_size}, {"BODY", true, parse_body}, {"SMTPUTF8", false, parse_utf8},
-        {"AUTH", true, parse_auth}, {"RET", true, parse_ret},   {"ENVID", true, parse_envid},
+        {"SIZE", true, parse_size},
+        {"BODY", true, parse_body},
+        {"SMTPUTF8", false, parse_utf8},
+        {"AUTH", true, parse_auth},
+        {"RET", true, parse_ret},
+        {"ENVID", true, parse_envid},
+        {"HOLDFOR", true, parse_hold_for},
+        {"HOLDUNTIL", true, parse_hold_until},
+        {"BY", true, parse_by},
+        {"MT-PRIORITY", true, parse_priority},
+        {"REQUIRETLS", false, parse_require_tls},
 };
 
 static const struct param_row rcpt_rows[] = {
@@ -320,6 +448,25 @@ static void print_auth(const struct smtp_path *auth, struct buf *out)
 		xtext_encode(buf_slice(&mailbox), out);
 }
 
+static void print_hold(const struct smtp_mail_params *params, struct buf *out)
+{
+	if (params->has_hold_for)
+		buf_printf(out, " HOLDFOR=%" PRIu64, params->hold_for_s);
+	if (!params->has_hold_until)
+		return;
+	struct civil_time t = civil_from_unix(params->hold_until_s);
+	buf_printf(out, " HOLDUNTIL=%04d-%02d-%02dT%02d:%02d:%02dZ", t.year, t.month, t.day, t.hour,
+	           t.minute, t.second);
+}
+
+static void print_by(const struct smtp_mail_params *params, struct buf *out)
+{
+	if (params->by_mode != SMTP_BY_NONE)
+		buf_printf(out, " BY=%" PRId64 ";%c%s", params->by_s,
+		           params->by_mode == SMTP_BY_RETURN ? 'R' : 'N',
+		           params->by_trace ? "T" : "");
+}
+
 void smtp_mail_params_print(const struct smtp_mail_params *params, struct buf *out)
 {
 	if (params->has_size)
@@ -336,6 +483,12 @@ void smtp_mail_params_print(const struct smtp_mail_params *params, struct buf *o
 		buf_add_str(out, " ENVID=");
 		xtext_encode(params->envid, out);
 	}
+	print_hold(params, out);
+	print_by(params, out);
+	if (params->has_priority)
+		buf_printf(out, " MT-PRIORITY=%d", params->priority);
+	if (params->require_tls)
+		buf_add_str(out, " REQUIRETLS");
 }
 
 void smtp_rcpt_params_print(const struct smtp_rcpt_params *params, struct buf *out)

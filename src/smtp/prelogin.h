@@ -40,6 +40,7 @@ struct smtp_prelogin_options {
 	const char *cid;        /* shown in the greeting; NULL for none */
 	uint64_t message_size;  /* announced as SIZE */
 	uint32_t rcpts;         /* announced in LIMITS */
+	uint64_t hold_s;        /* announced in FUTURERELEASE */
 	bool allow_starttls;    /* there is a certificate */
 	bool allow_plain_login; /* logins without TLS (loopback) */
 	int wake_fd;            /* readable: the room shuts down; -1 for none */

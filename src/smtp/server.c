@@ -4,7 +4,9 @@
  * counted, since they are what smuggling is made of. Output is flushed only when the session must
  * wait, so pipelined commands are answered together (RFC 2920 section 3.2).
  *
- * Not here: AUTH (submission), VRFY answers, relaying of any kind.
+ * With options.submission it is the session behind a login; what comes before is prelogin.c's.
+ *
+ * Not here: AUTH, VRFY answers, relaying of any kind.
  * Limits: struct smtp_server_limits, struct smtp_server_timeouts, SMTP_LINE_MAX, SKIP_MAX.
  *
  * SECURITY: everything read comes from strangers. The session opens nothing and remembers one
@@ -30,7 +32,8 @@ void smtp_server_options_init(struct smtp_server_options *options)
 	                   .idle_commands = 200,
 	                   .errors = 20,
 	                   .refused_rcpts = 200,
-	                   .envelope_memory = 2 * MIB},
+	                   .envelope_memory = 2 * MIB,
+	                   .hold_s = 60 * 86400},
 	        .timeouts = {.command_ms = 5 * 60 * 1000,
 	                     .data_block_ms = 3 * 60 * 1000,
 	                     .refused_block_ms = 30 * 1000,
@@ -214,7 +217,7 @@ static void refuse_long_line(struct smtp_session *s, int64_t deadline_ms)
 /* "GET / HTTP/1.1" and the like: someone makes a browser or a web server talk to us. */
 static bool refuse_foreign(struct smtp_session *s, const struct smtp_command *command)
 {
-	bool first = s->summary->n_commands == 1;
+	bool first = s->summary->n_commands == 1 && !s->options->submission;
 	if (command->verb != SMTP_VERB_UNKNOWN || !(first || smtp_is_foreign_protocol(s->line)))
 		return false;
 	struct smtp_reply reply = smtp_reply(SMTP_REPLY_NOT_SMTP);
@@ -327,6 +330,13 @@ static void session_init(struct smtp_session *s, const struct smtp_server_option
 	arena_init(&s->arena, options->limits.envelope_memory);
 	buf_init(&s->reply, SMTP_REPLY_LINES_MAX * SMTP_REPLY_LINE_MAX);
 	smtp_session_enter(s, SMTP_STATE_NEW);
+	if (options->submission && !options->greet) {
+		/* EHLO was said before the login; its name is nobody's business here. */
+		s->envelope.has_helo = s->envelope.extended = true;
+		s->envelope.helo =
+		        (struct smtp_host){.kind = SMTP_HOST_GENERAL, .text = slice_empty()};
+		smtp_session_enter(s, SMTP_STATE_READY);
+	}
 }
 
 static void session_done(struct smtp_session *s)
@@ -348,7 +358,8 @@ void smtp_server_run(const struct smtp_server_options *options,
 {
 	struct smtp_session s;
 	session_init(&s, options, ret_summary);
-	greet(&s);
+	if (!options->submission || options->greet)
+		greet(&s);
 	while (!s.stop) {
 		if (now_ms(&s) - s.started_ms > options->timeouts.session_ms)
 			smtp_session_say(&s, smtp_reply(SMTP_REPLY_TOO_LONG_SESSION));

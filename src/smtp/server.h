@@ -142,7 +142,6 @@ struct smtp_server_options {
 	 * what reception has: FUTURERELEASE, DELIVERBY, MT-PRIORITY, and in TLS REQUIRETLS. */
 	bool submission;
 	bool greet; /* with submission: a greeting after all (login by the connection itself) */
-	bool announce_requiretls; /* the client's connection is TLS, wherever that ends */
 	struct smtp_server_limits limits;
 	struct smtp_server_timeouts timeouts;
 };

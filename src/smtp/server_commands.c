@@ -3,9 +3,8 @@
  * One table says in which states a command may come (RFC 5321 section 4.1.4); the rest of a row is
  * what to do. A command gives exactly one reply, DATA two.
  */
+#include "smtp/extensions.h"
 #include "smtp/server_private.h"
-
-#include <stdarg.h>
 
 #define RCPTS_MIN ((size_t)8) /* first size of the list of recipients; it doubles */
 
@@ -14,52 +13,25 @@ static bool has_backend_reply(struct smtp_reply reply)
 	return reply.code != 0;
 }
 
-/* Extension lines of the EHLO reply. The last one gets a space for its hyphen. */
-struct ehlo {
-	struct buf lines;
-	size_t hyphen_at;
-};
-
-PRINTF(2, 3) static void ehlo_line(struct ehlo *ehlo, const char *format, ...);
-
-static void ehlo_line(struct ehlo *ehlo, const char *format, ...)
-{
-	char line[SMTP_REPLY_LINE_MAX];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	ehlo->hyphen_at = ehlo->lines.n + strlen("250");
-	buf_add_str(&ehlo->lines, "250-");
-	buf_add_line_safe(&ehlo->lines, slice_str(line));
-	buf_add_str(&ehlo->lines, "\r\n");
-}
-
-/* RFC 5321 section 4.1.1.1; enhanced codes do not stand in it (RFC 2034 section 4). */
 static void say_extensions(struct smtp_session *s)
 {
-	const struct smtp_server_limits *limits = &s->options->limits;
-	struct ehlo ehlo;
-	buf_init(&ehlo.lines, 4 * SMTP_REPLY_LINE_MAX);
-	ehlo_line(&ehlo, "%s", s->options->hostname);
-	ehlo_line(&ehlo, "PIPELINING");                          /* RFC 2920 */
-	ehlo_line(&ehlo, "SIZE %" PRIu64, limits->message_size); /* RFC 1870 */
-	if (s->options->offer_tls && !s->stream->tls.on)
-		ehlo_line(&ehlo, "STARTTLS");    /* RFC 3207 */
-	ehlo_line(&ehlo, "8BITMIME");            /* RFC 6152 */
-	ehlo_line(&ehlo, "ENHANCEDSTATUSCODES"); /* RFC 2034 */
-	ehlo_line(&ehlo, "SMTPUTF8");            /* RFC 6531 */
-	ehlo_line(&ehlo, "CHUNKING");            /* RFC 3030 */
-	ehlo_line(&ehlo, "BINARYMIME");          /* RFC 3030 */
-	ehlo_line(&ehlo, "DSN");                 /* RFC 3461 */
-	ehlo_line(&ehlo, "LIMITS RCPTMAX=%u MAILMAX=%u", limits->rcpts,
-	          limits->transactions); /* RFC 9422 */
-	ASSERT(!buf_failed(&ehlo.lines));
-	ehlo.lines.p[ehlo.hyphen_at] = ' ';
-	struct status status = stream_write(s->stream, buf_slice(&ehlo.lines));
+	const struct smtp_server_options *options = s->options;
+	struct smtp_extensions extensions = {
+	        .hostname = options->hostname,
+	        .message_size = options->limits.message_size,
+	        .rcpts = options->limits.rcpts,
+	        .transactions = options->limits.transactions,
+	        .starttls = options->offer_tls && !s->stream->tls.on && !options->submission,
+	        .tls = s->stream->tls.on,
+	        .submission = options->submission,
+	        .hold_s = options->limits.hold_s,
+	        .now_s = clock_now_s(options->clock),
+	};
+	buf_reset(&s->reply);
+	smtp_extensions_print(&extensions, &s->reply);
+	struct status status = stream_write(s->stream, buf_slice(&s->reply));
 	if (!is_ok(status))
 		smtp_session_stop(s, status.why);
-	buf_done(&ehlo.lines);
 }
 
 /* Checks name and backend, then forgets any transaction; on refusal nothing changes
@@ -109,7 +81,7 @@ static struct smtp_reply run_starttls(struct smtp_session *s, struct slice argum
 	(void)argument;
 	if (s->stream->tls.on)
 		return smtp_reply(SMTP_REPLY_TLS_ALREADY);
-	if (!s->options->offer_tls)
+	if (!s->options->offer_tls || s->options->submission)
 		return smtp_reply(SMTP_REPLY_NO_TLS);
 	smtp_session_say(s, smtp_reply(SMTP_REPLY_TLS_GO));
 	if (stream_buffered(s->stream).n > 0)
@@ -130,8 +102,29 @@ static struct smtp_reply run_starttls(struct smtp_session *s, struct slice argum
 	return smtp_reply(SMTP_REPLY_NONE);
 }
 
+/* Parameters of extensions that only submission announces. */
+static enum smtp_reply_id judge_extensions(const struct smtp_session *s,
+                                           const struct smtp_mail_params *params)
+{
+	uint64_t hold_s = params->hold_for_s;
+	bool any = params->has_hold_for || params->has_hold_until || params->has_priority ||
+	           params->by_mode != SMTP_BY_NONE || params->require_tls;
+	if (any && !s->options->submission)
+		return SMTP_REPLY_UNKNOWN_PARAMETER;
+	if (params->require_tls && !s->stream->tls.on)
+		return SMTP_REPLY_REQUIRETLS_NO_TLS;
+	if (params->has_hold_until) {
+		int64_t now_s = clock_now_s(s->options->clock);
+		hold_s = (uint64_t)MAX(params->hold_until_s - now_s, (int64_t)0);
+	}
+	return hold_s > s->options->limits.hold_s ? SMTP_REPLY_HOLD_TOO_LONG : SMTP_REPLY_NONE;
+}
+
 static struct smtp_reply accept_sender(struct smtp_session *s, const struct smtp_mail *mail)
 {
+	enum smtp_reply_id refusal = judge_extensions(s, &mail->params);
+	if (refusal != SMTP_REPLY_NONE)
+		return smtp_reply(refusal);
 	if (mail->params.has_size && mail->params.size > s->options->limits.message_size)
 		return smtp_reply(SMTP_REPLY_TOO_LARGE); /* RFC 1870 section 6.1 */
 	s->envelope.mail = *mail;
@@ -239,9 +232,9 @@ static struct smtp_reply run_quit(struct smtp_session *s, struct slice argument)
 
 static struct smtp_reply run_auth(struct smtp_session *s, struct slice argument)
 {
-	(void)s;
 	(void)argument;
-	return smtp_reply(SMTP_REPLY_NO_AUTH);
+	/* RFC 4954 section 4: not twice */
+	return smtp_reply(s->options->submission ? SMTP_REPLY_AUTH_ALREADY : SMTP_REPLY_NO_AUTH);
 }
 
 static struct smtp_reply run_not_implemented(struct smtp_session *s, struct slice argument)
