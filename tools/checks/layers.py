@@ -15,7 +15,7 @@ MAY = {
     "dns": "base os text",
     "tls": "base os",
     "mailauth": "base text message dns",
-    "delivery": "base text dns tls",
+    "delivery": "base text dns tls config",
     "sasl": "base text",
     "vault": "base os text sasl tls",
     "smtp": "base text message",
