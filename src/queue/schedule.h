@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "queue/queue.h"
 
 #define QUEUE_BATCH_MAX     100u /* RFC 5321 section 4.5.3.1.8: every server takes so many */
@@ -37,8 +38,9 @@ struct queue_place {
 struct queue_schedule_options {
 	uint32_t max_running; /* remote attempts at a time */
 	uint32_t max_per_destination;
-	uint32_t max_local; /* local deliveries at a time */
-	int64_t rest_ms;    /* how long an unreachable destination is left alone */
+	uint32_t max_local;  /* local deliveries at a time */
+	int64_t rest_ms;     /* how long an unreachable destination is left alone */
+	struct hash_key key; /* random */
 	void (*place)(void *context, const struct queue_brief *brief,
 	              struct queue_place *ret_place);
 	void *context;
@@ -59,7 +61,8 @@ size_t queue_schedule_n(const struct queue_schedule *schedule);
 
 /* Entries of one message for one destination; `resting`: of any message, not to be tried. */
 struct queue_batch {
-	uint32_t destination; /* the schedule's */
+	uint32_t destination, sender; /* these and kind are the schedule's */
+	unsigned kind;
 	struct queue_place place;
 	bool resting;
 	char why[QUEUE_WHY_MAX + 1]; /* resting: what happened to the destination */

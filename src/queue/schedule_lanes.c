@@ -1,0 +1,404 @@
+/* Lanes, senders and destinations of the schedule: whose turn it is. */
+#include "queue/schedule_private.h"
+
+#define LIMIT_AT_FIRST   5u /* attempts at a time at a destination that nothing is known of */
+#define DESTINATION_KEEP ((int64_t)3600 * 1000)
+#define PROBE_AFTER_MS   30000
+#define NEWEST_OF        4u /* of so many turns all but one go to the newest lane */
+
+/* ---- lists ---- */
+
+static struct link *link_of(const struct pool *pool, size_t link_at, uint32_t index)
+{
+	return (struct link *)(void *)((uint8_t *)pool_at(pool, index) + link_at);
+}
+
+void list_insert_before(const struct pool *pool, size_t link_at, struct list *list, uint32_t before,
+                        uint32_t index)
+{
+	struct link *link = link_of(pool, link_at, index);
+	link->next = before;
+	link->prev = before == POOL_NONE ? list->tail : link_of(pool, link_at, before)->prev;
+	if (link->prev == POOL_NONE)
+		list->head = index;
+	else
+		link_of(pool, link_at, link->prev)->next = index;
+	if (before == POOL_NONE)
+		list->tail = index;
+	else
+		link_of(pool, link_at, before)->prev = index;
+}
+
+void list_append(const struct pool *pool, size_t link_at, struct list *list, uint32_t index)
+{
+	list_insert_before(pool, link_at, list, POOL_NONE, index);
+}
+
+void list_remove(const struct pool *pool, size_t link_at, struct list *list, uint32_t index)
+{
+	struct link link = *link_of(pool, link_at, index);
+	if (link.prev == POOL_NONE)
+		list->head = link.next;
+	else
+		link_of(pool, link_at, link.prev)->next = link.next;
+	if (link.next == POOL_NONE)
+		list->tail = link.prev;
+	else
+		link_of(pool, link_at, link.next)->prev = link.prev;
+}
+
+#define SLOT_LINK      offsetof(struct slot, link)
+#define RING_LINK      offsetof(struct lane, ring)
+#define DEST_LINK      offsetof(struct lane, of_destination)
+#define DRAIN_LINK     offsetof(struct destination, draining_link)
+#define SENDER_LINK(k) (offsetof(struct sender, rings) + (size_t)(k) * sizeof(struct link))
+
+/* ---- destinations ---- */
+
+static bool is_destination(const void *element, struct slice key)
+{
+	return slice_eq_str(key, ((const struct destination *)element)->key);
+}
+
+static uint32_t first_limit(const struct queue_schedule *s, enum queue_place_kind kind)
+{
+	if (kind == QUEUE_PLACE_LOCAL)
+		return MAX(s->options.max_local / 2, 1u);
+	return MAX(MIN(LIMIT_AT_FIRST, s->options.max_per_destination), 1u);
+}
+
+uint32_t destination_get(struct queue_schedule *s, const struct queue_place *place, int64_t now_ms)
+{
+	struct slice key = slice_str(place->key);
+	uint32_t index = pool_find(&s->destinations, key, is_destination);
+	if (index == POOL_NONE) {
+		index = pool_add(&s->destinations, key);
+		struct destination *d = destination_at(s, index);
+		d->key = base_strdup(place->key);
+		d->kind = place->kind;
+		d->limit = first_limit(s, place->kind);
+		d->lanes = d->parked = EMPTY_LIST;
+	}
+	destination_at(s, index)->used_ms = now_ms;
+	return index;
+}
+
+static void destination_remove(struct queue_schedule *s, uint32_t index)
+{
+	struct destination *d = destination_at(s, index);
+	base_free(d->key);
+	base_free(d->why);
+	pool_remove(&s->destinations, index);
+}
+
+static bool is_unused(const struct destination *d)
+{
+	return d->n_running == 0 && d->lanes.head == POOL_NONE;
+}
+
+void destination_release(struct queue_schedule *s, uint32_t index)
+{
+	const struct destination *d = destination_at(s, index);
+	if (is_unused(d) && d->n_failures == 0 && d->recipient_limit == 0 &&
+	    d->limit == first_limit(s, d->kind))
+		destination_remove(s, index);
+}
+
+void destinations_sweep(struct queue_schedule *s, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < s->destinations.n_made; i++) {
+		const struct destination *d = destination_at(s, i);
+		if (d->node.used && is_unused(d) && now_ms - d->used_ms >= DESTINATION_KEEP)
+			destination_remove(s, i);
+	}
+}
+
+void destinations_free(struct queue_schedule *s)
+{
+	for (uint32_t i = 0; i < s->destinations.n_made; i++)
+		if (destination_at(s, i)->node.used)
+			destination_remove(s, i);
+	pool_done(&s->destinations);
+}
+
+static void drain(struct queue_schedule *s, uint32_t index)
+{
+	struct destination *d = destination_at(s, index);
+	if (d->draining)
+		return;
+	d->draining = true;
+	list_append(&s->destinations, DRAIN_LINK, &s->draining, index);
+}
+
+void destination_rest(struct queue_schedule *s, uint32_t index)
+{
+	if (destination_at(s, index)->lanes.head != POOL_NONE)
+		drain(s, index);
+}
+
+static bool is_full(const struct destination *d)
+{
+	return d->n_running >= d->limit;
+}
+
+/* ---- rings ---- */
+
+static void sender_enter(struct queue_schedule *s, uint32_t index, unsigned kind)
+{
+	struct sender *sender = sender_at(s, index);
+	if (sender->in_ring[kind])
+		return;
+	sender->in_ring[kind] = true;
+	list_append(&s->senders, SENDER_LINK(kind), &s->rings[kind], index);
+}
+
+static void sender_leave(struct queue_schedule *s, uint32_t index, unsigned kind)
+{
+	struct sender *sender = sender_at(s, index);
+	if (!sender->in_ring[kind])
+		return;
+	sender->in_ring[kind] = false;
+	list_remove(&s->senders, SENDER_LINK(kind), &s->rings[kind], index);
+}
+
+static bool has_lane(const struct sender *sender, unsigned kind)
+{
+	for (unsigned u = 0; u < N_URGENCIES; u++)
+		if (sender->lanes[kind][u].head != POOL_NONE)
+			return true;
+	return false;
+}
+
+static void ring_add(struct queue_schedule *s, uint32_t index)
+{
+	struct lane *lane = lane_at(s, index);
+	lane->place = LANE_IN_RING;
+	list_append(&s->lanes, RING_LINK,
+	            &sender_at(s, lane->sender)->lanes[lane->kind][lane->urgency], index);
+	sender_enter(s, lane->sender, lane->kind);
+}
+
+static void ring_remove(struct queue_schedule *s, uint32_t index)
+{
+	struct lane *lane = lane_at(s, index);
+	struct sender *sender = sender_at(s, lane->sender);
+	list_remove(&s->lanes, RING_LINK, &sender->lanes[lane->kind][lane->urgency], index);
+	if (!has_lane(sender, lane->kind))
+		sender_leave(s, lane->sender, lane->kind);
+}
+
+static void park(struct queue_schedule *s, uint32_t index)
+{
+	struct lane *lane = lane_at(s, index);
+	ring_remove(s, index);
+	lane->place = LANE_PARKED;
+	list_append(&s->lanes, RING_LINK, &destination_at(s, lane->destination)->parked, index);
+}
+
+void destination_unpark(struct queue_schedule *s, uint32_t index)
+{
+	struct destination *d = destination_at(s, index);
+	for (uint32_t n = d->n_running; n < d->limit && d->parked.head != POOL_NONE; n++) {
+		uint32_t lane = d->parked.head;
+		list_remove(&s->lanes, RING_LINK, &d->parked, lane);
+		ring_add(s, lane);
+	}
+}
+
+/* ---- lanes ---- */
+
+struct lane_key {
+	uint32_t sender, destination, kind, urgency;
+};
+
+static bool is_lane(const void *element, struct slice key)
+{
+	const struct lane *lane = element;
+	struct lane_key k;
+	memcpy(&k, key.p, sizeof(k));
+	return lane->sender == k.sender && lane->destination == k.destination &&
+	       lane->kind == k.kind && lane->urgency == k.urgency;
+}
+
+static uint32_t lane_get(struct queue_schedule *s, const struct lane_key *key)
+{
+	struct slice bytes = slice_of(key, sizeof(*key));
+	uint32_t index = pool_find(&s->lanes, bytes, is_lane);
+	if (index != POOL_NONE)
+		return index;
+	index = pool_add(&s->lanes, bytes);
+	struct lane *lane = lane_at(s, index);
+	lane->sender = key->sender;
+	lane->destination = key->destination;
+	lane->kind = (uint8_t)key->kind;
+	lane->urgency = (uint8_t)key->urgency;
+	lane->slots = EMPTY_LIST;
+	list_append(&s->lanes, DEST_LINK, &destination_at(s, key->destination)->lanes, index);
+	ring_add(s, index);
+	return index;
+}
+
+static void lane_free(struct queue_schedule *s, uint32_t index)
+{
+	struct lane *lane = lane_at(s, index);
+	uint32_t destination = lane->destination;
+	struct destination *d = destination_at(s, destination);
+	if (lane->place == LANE_PARKED)
+		list_remove(&s->lanes, RING_LINK, &d->parked, index);
+	else
+		ring_remove(s, index);
+	list_remove(&s->lanes, DEST_LINK, &d->lanes, index);
+	pool_remove(&s->lanes, index);
+	if (d->lanes.head == POOL_NONE && d->draining) {
+		d->draining = false;
+		list_remove(&s->destinations, DRAIN_LINK, &s->draining, destination);
+	}
+}
+
+static unsigned kind_of(const struct slot *slot, const struct destination *d)
+{
+	if (d->kind == QUEUE_PLACE_LOCAL)
+		return KIND_LOCAL;
+	return slot->n_attempts > 0 || d->n_failures > 0 ? KIND_AGAIN : KIND_FRESH;
+}
+
+/* Behind all of at least its priority. */
+static void insert_by_priority(struct queue_schedule *s, struct lane *lane, uint32_t index)
+{
+	uint32_t before = POOL_NONE;
+	for (uint32_t at = lane->slots.tail;
+	     at != POOL_NONE && slot_at(s, at)->priority < slot_at(s, index)->priority;
+	     at = slot_at(s, at)->link.prev)
+		before = at;
+	list_insert_before(&s->slots, SLOT_LINK, &lane->slots, before, index);
+}
+
+/* Something fresh may try a destination that rests, after a moment; the rest waits for it. */
+static bool may_probe(const struct slot *slot, const struct destination *d, int64_t now_ms)
+{
+	return slot->n_attempts == 0 && d->n_running == 0 &&
+	       now_ms - d->failed_ms >= PROBE_AFTER_MS;
+}
+
+void lane_put(struct queue_schedule *s, uint32_t index, uint32_t destination, int64_t now_ms)
+{
+	struct slot *slot = slot_at(s, index);
+	struct destination *d = destination_at(s, destination);
+	struct lane_key key = {
+	        .sender = slot->sender,
+	        .destination = destination,
+	        .kind = kind_of(slot, d),
+	        .urgency = slot->priority > 0    ? URGENT
+	                   : slot->priority == 0 ? USUAL
+	                                         : BULK,
+	};
+	slot->lane = lane_get(s, &key);
+	slot->state = SLOT_READY;
+	insert_by_priority(s, lane_at(s, slot->lane), index);
+	s->n_ready++;
+	if (d->rests_until_ms > now_ms && !d->draining && may_probe(slot, d, now_ms))
+		d->rests_until_ms = 0;
+	else if (d->rests_until_ms > now_ms)
+		drain(s, destination);
+}
+
+void lane_take_out(struct queue_schedule *s, uint32_t index)
+{
+	struct slot *slot = slot_at(s, index);
+	uint32_t lane = slot->lane;
+	list_remove(&s->slots, SLOT_LINK, &lane_at(s, lane)->slots, index);
+	s->n_ready--;
+	slot->lane = POOL_NONE;
+	if (lane_at(s, lane)->slots.head == POOL_NONE)
+		lane_free(s, lane);
+}
+
+/* ---- choosing ---- */
+
+static bool kind_has_room(const struct queue_schedule *s, unsigned kind)
+{
+	size_t n_remote = s->n_running[KIND_FRESH] + s->n_running[KIND_AGAIN];
+	if (kind == KIND_LOCAL)
+		return s->n_running[KIND_LOCAL] < s->options.max_local;
+	if (kind == KIND_AGAIN && s->n_running[KIND_AGAIN] >= MAX(s->options.max_running / 2, 1u))
+		return false;
+	return n_remote < s->options.max_running;
+}
+
+static bool sender_has_room(const struct queue_schedule *s, const struct sender *sender)
+{
+	return sender->n_running < MAX(s->options.max_running - s->options.max_running / 4, 1u);
+}
+
+void sender_ended(struct queue_schedule *s, uint32_t index)
+{
+	for (unsigned kind = 0; kind < N_KINDS; kind++)
+		if (has_lane(sender_at(s, index), kind))
+			sender_enter(s, index, kind);
+}
+
+static uint32_t next_lane(struct sender *sender, const struct queue_schedule *s, unsigned kind)
+{
+	for (unsigned u = 0; u < N_URGENCIES; u++) {
+		const struct list *ring = &sender->lanes[kind][u];
+		if (ring->head == POOL_NONE)
+			continue;
+		if (sender->turn % NEWEST_OF != 0 && !lane_at(s, ring->tail)->served)
+			return ring->tail;
+		return ring->head;
+	}
+	return POOL_NONE;
+}
+
+static uint32_t choose_of_sender(struct queue_schedule *s, uint32_t index, unsigned kind)
+{
+	struct sender *sender = sender_at(s, index);
+	uint32_t lane;
+	while ((lane = next_lane(sender, s, kind)) != POOL_NONE) {
+		if (!is_full(destination_at(s, lane_at(s, lane)->destination)))
+			return lane;
+		park(s, lane);
+	}
+	return POOL_NONE;
+}
+
+static uint32_t choose_of_kind(struct queue_schedule *s, unsigned kind)
+{
+	uint32_t sender;
+	while ((sender = s->rings[kind].head) != POOL_NONE) {
+		if (kind == KIND_LOCAL || sender_has_room(s, sender_at(s, sender))) {
+			uint32_t lane = choose_of_sender(s, sender, kind);
+			if (lane != POOL_NONE)
+				return lane;
+		}
+		sender_leave(s, sender, kind); /* until one of its attempts ends */
+	}
+	return POOL_NONE;
+}
+
+uint32_t lane_choose(struct queue_schedule *s)
+{
+	for (unsigned i = 0; i < N_KINDS; i++) {
+		unsigned kind = (s->turn + i) % N_KINDS;
+		uint32_t lane = kind_has_room(s, kind) ? choose_of_kind(s, kind) : POOL_NONE;
+		if (lane == POOL_NONE)
+			continue;
+		s->turn = (kind + 1) % N_KINDS;
+		return lane;
+	}
+	return POOL_NONE;
+}
+
+/* Before the slots are taken out of it, which may end the lane. */
+void lane_end_turn(struct queue_schedule *s, uint32_t index)
+{
+	struct lane *lane = lane_at(s, index);
+	uint32_t sender = lane->sender;
+	unsigned kind = lane->kind;
+	lane->served = true;
+	ring_remove(s, index);
+	ring_add(s, index);
+	sender_at(s, sender)->turn++;
+	sender_leave(s, sender, kind);
+	sender_enter(s, sender, kind); /* behind the others */
+}
