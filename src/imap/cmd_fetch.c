@@ -6,6 +6,7 @@
  * SEEN_BATCH messages at a time, before these are sent, and tell the new flags with them.
  */
 #include "imap/fetch_body.h"
+#include "imap/read_ahead.h"
 
 #define BATCH_SIZE ((size_t)128 * 1024)       /* of rendered responses */
 #define BATCH_MAX  ((size_t)16 * 1024 * 1024) /* with the last one, however large */
@@ -17,6 +18,8 @@ struct fetch {
 	bool uid;
 	struct imap_set uids;
 	struct store_view *now; /* after \Seen was set; NULL before */
+	struct imap_ahead ahead;
+	struct imap_set_walk walk, ahead_walk; /* behind the message, behind what is read ahead */
 	bool some_expunged, unknown_encoding;
 	struct status status; /* a message could not be read */
 
@@ -246,7 +249,7 @@ static void fetch_message(struct fetch *f, uint32_t index, const struct store_en
 	struct imap_session *s = f->s;
 	const char *separator = "";
 	unsigned items = f->what->items;
-	struct status status = imap_open_message(s, entry);
+	struct status status = imap_ahead_open(&f->ahead, index);
 	if (is_ok(status) && (items & IMAP_FETCH_SUMMARY))
 		status = read_summary(f, index);
 	if (status.code == ERR_NOT_FOUND)
@@ -301,29 +304,42 @@ static struct status set_seen(struct fetch *f, struct imap_set_walk walk)
 	return status;
 }
 
+static bool next_wanted(void *context, uint32_t *index)
+{
+	struct fetch *f = context;
+	const struct store_entry *entry;
+	while (imap_set_next(&f->ahead_walk, index, &entry))
+		if (is_wanted(f, entry))
+			return true;
+	return false;
+}
+
 static void fetch_messages(struct fetch *f)
 {
 	struct imap_session *s = f->s;
-	struct imap_set_walk walk = imap_set_walk_of(s->selected.view, &f->uids);
 	const struct store_entry *entry;
 	uint32_t index;
 	unsigned until_seen = 0;
 	bool sets_seen = f->what->sets_seen && !s->selected.read_only;
+	f->walk = imap_set_walk_of(s->selected.view, &f->uids);
+	imap_ahead_init(&f->ahead, s, STORE_BATCH_MAX, next_wanted, f);
 	buf_init(&f->batch, BATCH_MAX);
 	for (;;) {
 		if (sets_seen && until_seen-- == 0) {
-			f->status = set_seen(f, walk);
+			f->status = set_seen(f, f->walk);
 			until_seen = SEEN_BATCH - 1;
 		}
 		if (!is_ok(f->status) || !imap_out_ok(&s->out) ||
-		    !imap_set_next(&walk, &index, &entry))
+		    !imap_set_next(&f->walk, &index, &entry))
 			break;
+		f->ahead_walk = f->walk;
 		if (is_wanted(f, entry))
 			fetch_message(f, index, entry);
 	}
 	buf_done(&f->batch);
 	store_view_unref(f->now);
 	f->now = NULL;
+	imap_ahead_done(&f->ahead);
 	imap_shrink_parsed(s);
 }
 

@@ -25,8 +25,7 @@ void imap_forget_parsed(struct imap_session *s)
 	*p = (struct imap_parsed){0};
 }
 
-/* The same, but memory for the next structure is kept. */
-static void leave_parsed(struct imap_session *s)
+void imap_close_message(struct imap_session *s)
 {
 	struct imap_parsed *p = &s->parsed;
 	struct arena arena = p->arena;
@@ -46,14 +45,27 @@ void imap_shrink_parsed(struct imap_session *s)
 		imap_forget_parsed(s);
 }
 
+bool imap_is_open(const struct imap_session *s, const struct store_entry *entry)
+{
+	return s->parsed.blob && s->parsed.message.v == entry->message.v;
+}
+
+void imap_set_message(struct imap_session *s, const struct store_entry *entry,
+                      struct store_blob *blob)
+{
+	imap_close_message(s);
+	s->parsed.blob = blob;
+	s->parsed.message = entry->message;
+}
+
 struct status imap_open_message(struct imap_session *s, const struct store_entry *entry)
 {
-	struct imap_parsed *p = &s->parsed;
-	if (p->blob && p->message.v == entry->message.v)
+	struct store_blob *blob = NULL;
+	if (imap_is_open(s, entry))
 		return ok();
-	leave_parsed(s);
-	TRY(store_blob_open(s->store, entry->message, &p->blob));
-	p->message = entry->message;
+	imap_close_message(s);
+	TRY(store_blob_open(s->store, entry->message, &blob));
+	imap_set_message(s, entry, blob);
 	return ok();
 }
 

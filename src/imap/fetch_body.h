@@ -7,6 +7,12 @@
 /* Makes `entry`'s message the session's parsed one (its structure is read when it is needed).
  * NOT_FOUND when it was expunged meanwhile. */
 struct status imap_open_message(struct imap_session *s, const struct store_entry *entry);
+bool imap_is_open(const struct imap_session *s, const struct store_entry *entry);
+/* The same with a blob that is open already; takes it. */
+void imap_set_message(struct imap_session *s, const struct store_entry *entry,
+                      struct store_blob *blob);
+/* None is open then, but memory for the next structure is kept. */
+void imap_close_message(struct imap_session *s);
 
 /* Writes " NAME value" for a section of the open message. UNSUPPORTED, with nothing written: a
  * transfer encoding that nobody knows. Other failures: the message cannot be read. */

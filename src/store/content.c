@@ -10,6 +10,7 @@ struct store_blob {
 	                           size_t n, size_t *ret_n);
 	uint8_t *head; /* the whole message, or the prefix of one in a file */
 	size_t n_head;
+	struct piece *piece; /* that head is in; NULL: it is the blob's own */
 	size_t prefix_size;
 	XXH3_state_t *sum; /* of a file's first `hashed` bytes */
 	uint64_t hashed;
@@ -50,30 +51,51 @@ static struct status read_checked(const struct store_reader *r, uint64_t offset,
 	return ok();
 }
 
+struct status content_row_read(struct db_stmt *stmt, struct content_row *ret_row,
+                               struct slice *ret_bytes)
+{
+	uint64_t size = (uint64_t)db_int(stmt, 1), prefix_size = (uint64_t)db_int(stmt, 2);
+	struct slice sum = db_bytes(stmt, 4), bytes = db_bytes(stmt, 5);
+	bool is_file = db_int(stmt, 3) != 0;
+	if (sum.n != SUM_SIZE || size > INT64_MAX || prefix_size > size ||
+	    bytes.n != (is_file ? prefix_size : size))
+		return fail(ERR_CORRUPT, "a message's row contradicts itself");
+	ret_row->size = size;
+	ret_row->prefix_size = (size_t)prefix_size;
+	ret_row->is_file = is_file;
+	memcpy(ret_row->sum, sum.p, SUM_SIZE);
+	*ret_bytes = bytes;
+	return ok();
+}
+
+static void set_row(struct store_blob *blob, const struct content_row *row)
+{
+	memcpy(blob->expected, row->sum, SUM_SIZE);
+	blob->prefix_size = row->prefix_size;
+	blob->body_size = row->size - row->prefix_size;
+}
+
 static struct status read_row(struct db *db, struct store_message_id id, struct store_blob *blob,
                               bool *ret_is_file)
 {
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
+	struct content_row content;
+	struct slice bytes;
 	bool row = false;
 	TRY(db_stmt(db,
-	            "SELECT size, prefix_size, is_file, xxh3_128, bytes FROM content WHERE id = $1",
+	            "SELECT id, size, prefix_size, is_file, xxh3_128, bytes FROM content"
+	            " WHERE id = $1",
 	            &stmt));
 	db_bind(stmt, 1, id.v);
 	TRY(db_step(stmt, &row));
 	if (!row)
 		return fail(ERR_NOT_FOUND, "no such message");
-	uint64_t size = (uint64_t)db_int(stmt, 0), prefix_size = (uint64_t)db_int(stmt, 1);
-	struct slice sum = db_bytes(stmt, 3), bytes = db_bytes(stmt, 4);
-	*ret_is_file = db_int(stmt, 2) != 0;
-	if (sum.n != SUM_SIZE || size > INT64_MAX || prefix_size > size ||
-	    bytes.n != (*ret_is_file ? prefix_size : size))
-		return fail(ERR_CORRUPT, "a message's row contradicts itself");
-	memcpy(blob->expected, sum.p, SUM_SIZE);
+	TRY(content_row_read(stmt, &content, &bytes));
+	set_row(blob, &content);
+	*ret_is_file = content.is_file;
 	blob->head = base_alloc(bytes.n);
 	memcpy(blob->head, bytes.p, bytes.n);
 	blob->n_head = bytes.n;
-	blob->prefix_size = (size_t)prefix_size;
-	blob->body_size = size - prefix_size;
 	return ok();
 }
 
@@ -94,17 +116,43 @@ static struct status open_file(struct store *store, struct store_message_id id,
 	return ok();
 }
 
-static struct status check_inline(struct store_blob *blob)
+/* All of the message is in memory. */
+static struct status check_inline(struct store_blob *blob, XXH3_state_t *state)
 {
 	uint8_t sum[SUM_SIZE];
-	XXH3_state_t *state = sum_new();
 	span_init(&blob->span, NULL, slice_of(blob->head, blob->n_head), -1, 0);
+	XXH3_128bits_reset(state);
 	XXH3_128bits_update(state, blob->head + blob->prefix_size,
 	                    blob->n_head - blob->prefix_size);
 	XXH3_128bits_update(state, blob->head, blob->prefix_size);
 	sum_write(XXH3_128bits_digest(state), sum);
-	XXH3_freeState(state);
 	return memcmp(sum, blob->expected, SUM_SIZE) == 0 ? ok() : corrupt();
+}
+
+static struct status check_inline_once(struct store_blob *blob)
+{
+	XXH3_state_t *state = sum_new();
+	struct status status = check_inline(blob, state);
+	XXH3_freeState(state);
+	return status;
+}
+
+struct status blob_in_piece(const struct content_row *row, struct piece *piece, size_t offset,
+                            XXH3_state_t *state, struct store_blob **ret_blob)
+{
+	struct store_blob *blob = base_alloc(sizeof(*blob));
+	blob->piece = piece;
+	piece->refs++;
+	blob->head = piece->bytes + offset;
+	blob->n_head = (size_t)row->size;
+	set_row(blob, row);
+	struct status status = check_inline(blob, state);
+	if (!is_ok(status)) {
+		store_blob_free(blob);
+		return status;
+	}
+	*ret_blob = blob;
+	return ok();
 }
 
 struct status blob_load(struct store *store, struct db *db, struct store_message_id id,
@@ -115,7 +163,7 @@ struct status blob_load(struct store *store, struct db *db, struct store_message
 	blob->span.fd = -1;
 	struct status status = read_row(db, id, blob, &is_file);
 	if (is_ok(status))
-		status = is_file ? open_file(store, id, blob) : check_inline(blob);
+		status = is_file ? open_file(store, id, blob) : check_inline_once(blob);
 	if (!is_ok(status)) {
 		store_blob_free(blob);
 		return status;
@@ -178,6 +226,9 @@ void store_blob_free(struct store_blob *blob)
 		return;
 	fd_close(&blob->span.fd);
 	XXH3_freeState(blob->sum);
-	base_free(blob->head);
+	if (blob->piece)
+		piece_unref(blob->piece);
+	else
+		base_free(blob->head);
 	base_free(blob);
 }

@@ -306,6 +306,21 @@ bool store_blob_bytes(struct store_blob *blob, struct slice *ret_bytes);
 bool store_blob_file(struct store_blob *blob, struct slice *ret_prefix, int *ret_fd);
 void store_blob_free(struct store_blob *blob); /* NULL is fine */
 
+/* Many messages one after another, as a session goes through a mailbox: bodies in the index are
+ * read together. A batch and the blobs it gave belong to one thread. */
+#define STORE_BATCH_MAX  256u
+#define STORE_BATCH_SIZE ((size_t)256 * 1024)
+struct store_batch;
+struct store_batch *store_batch_new(struct store *store);
+void store_batch_free(struct store_batch *batch); /* NULL is fine; its blobs stay */
+/* Reads ahead: the first of these messages and the next ones until STORE_BATCH_MAX of them or
+ * STORE_BATCH_SIZE bytes are reached. *ret_n: how many (0 when n is). Fails only where the index
+ * cannot be read at the first one. */
+struct status store_batch_read(struct store_batch *batch, const struct store_message_id *ids,
+                               size_t n, size_t *ret_n);
+/* The i-th of those read last, as store_blob_open would give it, checked and owned alike. */
+struct status store_batch_open(struct store_batch *batch, size_t i, struct store_blob **ret_blob);
+
 /* Summaries of many messages in one pass: called for each entry of the view in [first, last]
  * (indexes, inclusive) that `want` (may be NULL: all) admits, in order. The slices live during the
  * call only. Stops when `each` fails and returns its status. A message expunged meanwhile is

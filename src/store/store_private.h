@@ -297,6 +297,39 @@ struct store_spool {
 struct status blob_load(struct store *store, struct db *db, struct store_message_id id,
                         struct store_blob **ret_blob);
 
+/* A row of `content` but for its bytes. */
+struct content_row {
+	uint64_t size;
+	size_t prefix_size;
+	bool is_file;
+	uint8_t sum[SUM_SIZE];
+};
+/* Of a statement whose columns are id, size, prefix_size, is_file, xxh3_128, bytes. CORRUPT when
+ * they contradict each other. */
+struct status content_row_read(struct db_stmt *stmt, struct content_row *ret_row,
+                               struct slice *ret_bytes);
+
+/* ---- batch.c -------------------------------------------------------------------------------- */
+
+/* Bytes of messages that were read together: the batch's and its blobs', of one thread. */
+struct piece {
+	unsigned refs;
+	size_t capacity;
+	uint8_t bytes[];
+};
+void piece_unref(struct piece *piece); /* NULL is fine */
+/* A blob on row->size bytes of the piece, which it shares. CORRUPT unless their checksum is right;
+ * `state` is used for it. */
+struct status blob_in_piece(const struct content_row *row, struct piece *piece, size_t offset,
+                            XXH3_state_t *state, struct store_blob **ret_blob);
+
+/* ---- summaries.c ---------------------------------------------------------------------------- */
+
+/* Moves a statement "SELECT id, ... WHERE id >= $1 ORDER BY id", which stands on row *at (0:
+ * nowhere), to the row of that id or past its place: by stepping where it is near enough. */
+struct status rows_seek(struct db_stmt *stmt, int64_t id, int64_t steps_max, int64_t *at,
+                        bool *ret_found);
+
 /* ---- garbage.c ------------------------------------------------------------------------------ */
 
 /* Entries of these messages went away: those that nobody else shows become garbage. */

@@ -68,19 +68,25 @@ static void keep_row(struct pass *pass, struct db_stmt *stmt, uint32_t index)
 	}
 }
 
-/* Moves the statement, which stands on row *at (0: nowhere), to the message or past its place. */
-static struct status seek(struct db_stmt *stmt, int64_t message, int64_t *at)
+static struct status step(struct db_stmt *stmt, int64_t *ret_at)
 {
-	bool row = true;
-	if (*at == 0 || *at > message || message - *at > STEPS_MAX) {
+	bool row = false;
+	TRY(db_step(stmt, &row));
+	*ret_at = row ? db_int(stmt, 0) : 0;
+	return ok();
+}
+
+struct status rows_seek(struct db_stmt *stmt, int64_t id, int64_t steps_max, int64_t *at,
+                        bool *ret_found)
+{
+	if (*at == 0 || *at > id || id - *at > steps_max) {
 		db_again(stmt);
-		db_bind(stmt, 1, message);
-		*at = 0;
+		db_bind(stmt, 1, id);
+		TRY(step(stmt, at));
 	}
-	while (row && *at < message) {
-		TRY(db_step(stmt, &row));
-		*at = row ? db_int(stmt, 0) : INT64_MAX;
-	}
+	while (*at != 0 && *at < id)
+		TRY(step(stmt, at));
+	*ret_found = *at != 0 && *at == id;
 	return ok();
 }
 
@@ -88,6 +94,7 @@ static struct status gather(struct pass *pass, struct db *db)
 {
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
 	int64_t at = 0;
+	bool found = false;
 	TRY(db_stmt(db, pass->sql, &stmt));
 	pass->n_rows = 0;
 	pass->n_bytes = 0;
@@ -97,11 +104,8 @@ static struct status gather(struct pass *pass, struct db *db)
 			break;
 		if (pass->ops->want && !pass->ops->want(pass->context, pass->next, entry))
 			continue;
-		/* Past the last row there is nothing to step to: only another seek. */
-		if (at == INT64_MAX)
-			at = 0;
-		TRY(seek(stmt, entry->message.v, &at));
-		if (at == entry->message.v)
+		TRY(rows_seek(stmt, entry->message.v, STEPS_MAX, &at, &found));
+		if (found)
 			keep_row(pass, stmt, pass->next);
 	}
 	return ok();
