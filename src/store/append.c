@@ -1,6 +1,7 @@
-/* Adding messages. In the caller's thread: bodies are read, hashed, summarized, and files synced.
- * In the transaction: each message is checked and given its entry (no SQL writes yet), then the
- * rows of those that passed are inserted. */
+/* Adding messages. In the caller's thread: bodies are read, hashed, summarized, and files synced,
+ * all of a call together: the disk works on some while others are parsed. In the transaction: each
+ * message is checked and given its entry (no SQL writes yet), then the rows of those that passed
+ * are inserted. */
 #include "store/store_private.h"
 
 #include "os/fd.h"
@@ -76,17 +77,15 @@ static struct status copy_to_file(struct store *store, struct prepared *p,
 	return ok();
 }
 
-static struct status sync_file(struct prepared *p)
+static void sum_file(struct prepared *p)
 {
 	struct slice prefix = p->append->prefix;
-	TRY(body_file_seal(p->file));
 	/* The state goes on: another append of the same spool has another prefix. */
 	XXH3_state_t *sum = sum_new();
 	XXH3_copyState(sum, p->file->sum);
 	XXH3_128bits_update(sum, prefix.p, prefix.n);
 	sum_write(XXH3_128bits_digest(sum), p->sum);
 	XXH3_freeState(sum);
-	return ok();
 }
 
 /* Whether a message of this call has the spool's file already. */
@@ -112,7 +111,10 @@ static struct status prepare_body(struct store *store, struct append_request *r,
 		TRY(copy_to_file(store, p, body));
 		p->file = &p->own;
 	}
-	return sync_file(p);
+	sum_file(p);
+	if (r->n > 1)
+		blob_start(p->file->fd);
+	return ok();
 }
 
 static struct status summarize(struct store *store, struct prepared *p)
@@ -142,8 +144,45 @@ static struct status prepare(struct store *store, struct append_request *r, stru
 		return fail(ERR_LIMIT, "the generated header is too long");
 	if (append->delivery_id.n > DELIVERY_ID_MAX)
 		return fail(ERR_LIMIT, "the delivery id is too long");
-	TRY(prepare_body(store, r, p));
-	return summarize(store, p);
+	return prepare_body(store, r, p);
+}
+
+/* Files first, then each folder once. */
+static void seal_files(struct store *store, struct append_request *r)
+{
+	const struct body_file *before = NULL; /* in whose folder `folder` is about */
+	struct status folder = ok();
+	for (size_t i = 0; i < r->n; i++) {
+		struct prepared *p = &r->prepared[i];
+		if (is_ok(p->append->status) && p->file && !p->file->sealed)
+			p->append->status = blob_sync(&store->blobs, p->file->fd);
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		struct prepared *p = &r->prepared[i];
+		if (!is_ok(p->append->status) || !p->file || p->file->sealed)
+			continue;
+		if (!before || !blob_same_folder(before->id, p->file->id))
+			folder = blob_sync_folder(&store->blobs, p->file->id);
+		before = p->file;
+		p->append->status = folder;
+		p->file->sealed = is_ok(folder);
+	}
+}
+
+/* How many can be added. */
+static size_t prepare_all(struct store *store, struct append_request *r,
+                          struct store_append *appends)
+{
+	size_t n_ready = 0;
+	for (size_t i = 0; i < r->n; i++)
+		appends[i].status = prepare(store, r, &r->prepared[i], &appends[i]);
+	for (size_t i = 0; i < r->n; i++)
+		if (is_ok(appends[i].status))
+			appends[i].status = summarize(store, &r->prepared[i]);
+	seal_files(store, r);
+	for (size_t i = 0; i < r->n; i++)
+		n_ready += is_ok(appends[i].status);
+	return n_ready;
 }
 
 /* ---- deliveries that are repeated ------------------------------------------------------------ */
@@ -331,12 +370,8 @@ static void prepared_done(struct append_request *r, struct prepared *p)
 void store_append(struct store *store, struct store_append *appends, size_t n, bool all_or_none)
 {
 	struct append_request r = {.request.run = run_append, .all_or_none = all_or_none, .n = n};
-	size_t n_ready = 0;
 	r.prepared = base_alloc(n * sizeof(r.prepared[0]));
-	for (size_t i = 0; i < n; i++) {
-		appends[i].status = prepare(store, &r, &r.prepared[i], &appends[i]);
-		n_ready += is_ok(appends[i].status);
-	}
+	size_t n_ready = prepare_all(store, &r, appends);
 	if (all_or_none && n_ready < n) {
 		for (size_t i = 0; i < n; i++)
 			if (is_ok(appends[i].status))

@@ -143,10 +143,24 @@ static struct status sync_folders(struct blobs *blobs)
 	return status;
 }
 
-struct status blob_seal(struct blobs *blobs, int64_t id, int fd)
+void blob_start(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* the sync tells what failed */
+}
+
+struct status blob_sync(const struct blobs *blobs, int fd)
+{
+	return sync_fd(blobs, fd);
+}
+
+bool blob_same_folder(int64_t a, int64_t b)
+{
+	return folder_of(a) == folder_of(b);
+}
+
+struct status blob_sync_folder(struct blobs *blobs, int64_t id)
 {
 	char folder[4];
-	TRY(sync_fd(blobs, fd));
 	folder_name(folder_of(id), folder);
 	CLEANUP(fd_close)
 	int folder_fd = blobs->io->openat(blobs->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

@@ -2,7 +2,7 @@
  * directory, where xx is the last but one byte of the id in hexadecimal.
  *
  * A file is created under its final name (its id is reserved beforehand), written once, sealed
- * (synced, with its directory) before the index names it, and removed after the index has forgotten
+ * (synced, then its directory) before the index names it, and removed after the index has forgotten
  * it. What a crash leaves between those steps is swept at the next open: a marker file tells that
  * there may be something. Functions may be called from any thread; a file has one writer.
  */
@@ -47,9 +47,14 @@ struct status blobs_mark(struct blobs *blobs);
 /* EXISTS when a file of that id is there. */
 struct status blob_create(struct blobs *blobs, int64_t id, int *ret_fd);
 struct status blob_write(struct blobs *blobs, int fd, struct slice bytes);
-/* Durable when it returns OK. After a failure the file must be removed: what is on disk is unknown.
- */
-struct status blob_seal(struct blobs *blobs, int64_t id, int fd);
+/* Has the disk begin to write a file's bytes: for files of which several are synced afterwards. */
+void blob_start(int fd);
+/* A file is durable when both have returned OK, in this order; one call for a folder serves all
+ * files in it that were synced before. After a failure the file must be removed: what is on disk is
+ * unknown. */
+struct status blob_sync(const struct blobs *blobs, int fd);
+struct status blob_sync_folder(struct blobs *blobs, int64_t id);
+bool blob_same_folder(int64_t a, int64_t b);
 struct status blob_open(struct blobs *blobs, int64_t id, int *ret_fd);
 /* Reads up to n bytes; fewer only at the end. */
 struct status blob_read(const struct blobs *blobs, int fd, uint64_t offset, uint8_t *p, size_t n,

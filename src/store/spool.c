@@ -85,14 +85,6 @@ struct status body_file_write(struct body_file *file, struct slice bytes)
 	return ok();
 }
 
-struct status body_file_seal(struct body_file *file)
-{
-	if (!file->sealed)
-		TRY(blob_seal(&file->store->blobs, file->id, file->fd));
-	file->sealed = true;
-	return ok();
-}
-
 void body_file_done(struct body_file *file)
 {
 	if (file->id == 0)

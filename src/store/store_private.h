@@ -281,7 +281,6 @@ struct body_file {
 };
 struct status body_file_new(struct store *store, struct body_file *ret_file);
 struct status body_file_write(struct body_file *file, struct slice bytes);
-struct status body_file_seal(struct body_file *file);
 void body_file_done(struct body_file *file); /* removes it unless it is taken */
 
 struct store_spool {
