@@ -20,11 +20,11 @@
 #include "dns/name.h"
 
 /* Limits; beyond them an answer is DNS_FAILED, failure OTHER. */
-#define DNS_RECORDS_MAX     1000u                 /* records of one answer */
-#define DNS_CHAIN_MAX       16u                   /* CNAME steps */
-#define DNS_TXT_STRINGS_MAX 1000u                 /* strings of one TXT record */
-#define DNS_PACKED_MAX      ((size_t)112 * 1024)  /* bytes of a packed answer: one IPC packet */
-#define DNS_ANSWER_ARENA    ((size_t)1024 * 1024) /* a fit budget for an answer's arena */
+#define DNS_RECORDS_MAX     1000u                     /* records of one answer */
+#define DNS_CHAIN_MAX       16u                       /* CNAME steps */
+#define DNS_TXT_STRINGS_MAX 1000u                     /* strings of one TXT record */
+#define DNS_PACKED_MAX      ((size_t)112 * 1024)      /* bytes of a packed answer: one IPC packet */
+#define DNS_ANSWER_ARENA    ((size_t)2 * 1024 * 1024) /* a fit budget for an answer's arena */
 
 /* number of the type, name */
 #define DNS_TYPE_LIST(X)                                                                           \

@@ -203,6 +203,21 @@ static struct status read_head(struct cursor *c, struct rr_head *head)
 	return ok();
 }
 
+/* An owner's name; a set's records share one. */
+static struct status read_owner(struct cursor *c, const struct dns_rr *before, struct arena *arena,
+                                struct dns_name *ret_name)
+{
+	struct dns_name_builder builder;
+	dns_name_builder_init(&builder);
+	TRY(read_labels(c, &builder));
+	if (before &&
+	    slice_eq(dns_name_slice(before->owner), slice_of(builder.text, builder.n_text))) {
+		*ret_name = before->owner;
+		return ok();
+	}
+	return dns_name_builder_finish(&builder, arena, ret_name);
+}
+
 static struct status read_answers(struct cursor *c, size_t n, struct arena *arena,
                                   struct dns_message *message)
 {
@@ -223,7 +238,8 @@ static struct status read_answers(struct cursor *c, size_t n, struct arena *aren
 			return fail(ERR_LIMIT, "too many records");
 		rr.record.type = (enum dns_type)head.type;
 		rr.record.ttl_s = head.ttl_s;
-		TRY(read_name(&owner, arena, &rr.owner));
+		TRY(read_owner(&owner, message->n_answers ? &rrs[message->n_answers - 1] : NULL,
+		               arena, &rr.owner));
 		TRY(dns_record_read(&head.data, arena, &rr.record));
 		rrs[message->n_answers++] = rr;
 	}

@@ -193,6 +193,24 @@ struct status socket_connect(const struct os_address *address, const struct os_a
 	return ok();
 }
 
+struct status socket_connect_udp(const struct os_address *address, int *ret_fd,
+                                 struct os_fault *ret_fault)
+{
+	struct sockaddr_storage sa;
+	char text[OS_ADDRESS_TEXT_MAX];
+	socklen_t size = os_address_to_sockaddr(address, &sa);
+	os_address_print_port(address, text);
+	if (size == 0)
+		return os_refuse(ret_fault, ERR_INVALID, "no address to send to", NULL);
+	CLEANUP(fd_close) int fd = socket(to_af(address), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return os_fail(ret_fault, errno, "cannot create a socket for", text);
+	if (connect(fd, (struct sockaddr *)&sa, size) < 0)
+		return os_fail(ret_fault, errno, "cannot reach", text);
+	*ret_fd = TAKE_FD(fd);
+	return ok();
+}
+
 static struct status make_pair(int type, int ret_fds[2])
 {
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret_fds) < 0)

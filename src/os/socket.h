@@ -90,6 +90,11 @@ struct status socket_reserve(int *ret_fd);
 struct status socket_connect(const struct os_address *address, const struct os_address *source,
                              int timeout_ms, int *ret_fd, struct os_fault *ret_fault);
 
+/* A UDP socket that hears this peer only, from a port that the kernel chooses at random. Blocking:
+ * use socket_receive, whose timeout counts. */
+struct status socket_connect_udp(const struct os_address *address, int *ret_fd,
+                                 struct os_fault *ret_fault);
+
 struct status socket_pair_seqpacket(int ret_fds[2]);
 struct status socket_pair_stream(int ret_fds[2]);
 

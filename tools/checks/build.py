@@ -10,7 +10,7 @@ PACKAGE_OF = {
     "sqlite3": "libsqlite3-dev", "libxxhash": "libxxhash-dev", "yaml-0.1": "libyaml-dev", "libidn2": "libidn2-dev",
     "unistring": "libunistring-dev", "libargon2": "libargon2-dev", "argon2": "libargon2-dev", "libcrypto": "libssl-dev",
     "libssl": "libssl-dev", "openssl": "libssl-dev", "jansson": "libjansson-dev", "libpsl": "libpsl-dev",
-    "libunbound": "libunbound-dev", "libcurl": "libcurl4-openssl-dev", "libmicrohttpd": "libmicrohttpd-dev",
+    "libunbound": "libunbound-dev", "unbound": "libunbound-dev", "libcurl": "libcurl4-openssl-dev", "libmicrohttpd": "libmicrohttpd-dev",
     "libarchive": "libarchive-dev", "expat": "libexpat1-dev", "zlib": "zlib1g-dev", "libzstd": "libzstd-dev",
     "threads": None, "dl": None, "m": None,
 }

@@ -1,0 +1,641 @@
+/* libunbound as a struct dns_resolver.
+ *
+ * Lookups are handed to libunbound's thread (ub_resolve_async); a pump thread of ours waits for its
+ * results and wakes the callers. A caller that gave up leaves its wait behind, which is freed when
+ * the result comes after all: so everything under way is counted and nothing is freed under
+ * libunbound's hands.
+ *
+ * libunbound tells the security of a whole answer only. Where there is a chain of CNAMEs and the
+ * whole is not secure, each step and the end are asked for again, from the cache, to tell which
+ * part is not (RFC 7672 section 2.2.2 wants to know).
+ *
+ * It does not pass on Extended DNS Errors. For what fails validation they are derived from its
+ * words; a forwarder that answers SERVFAIL is asked once more, directly, for the one it sends.
+ */
+#include "dns/unbound.h"
+
+#include "base/cursor.h"
+#include "dns/message.h"
+#include "dns/stub.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/process.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <unbound.h>
+
+#define CLASS_IN         1
+#define RCODE_SERVFAIL   2
+#define RCODE_NXDOMAIN   3
+#define PUMP_STACK       ((size_t)96 * 1024)
+#define LINE_MAX_SIZE    4096u
+#define SCRATCH_MAX      ((size_t)2 * 1024 * 1024)
+#define ASK_FORWARDER_MS 1500
+#define STEP_MS          2000 /* for asking a step again: it is in the cache */
+
+/* After so many lookups in a row without any answer of the network, and for at least so long, a
+ * lookup waits QUIET_WAIT_MS only. */
+#define QUIET_LOOKUPS  3u
+#define QUIET_AFTER_MS 5000
+#define QUIET_WAIT_MS  1000
+
+struct lines {
+	char *v[DNS_UNBOUND_ANCHORS_MAX];
+	size_t n;
+};
+
+struct dns_unbound {
+	struct dns_resolver resolver;
+	struct lines anchors, hints;
+	struct os_address servers[DNS_UNBOUND_SERVERS_MAX];
+	size_t n_servers;
+	size_t cache_size;
+	unsigned lookups_max;
+
+	pthread_mutex_t lock; /* guards all below, and every wait */
+	struct ub_ctx *ctx;   /* NULL until the first lookup */
+	pthread_t pump;
+	int stop_fd;
+	struct wait *waits; /* all that are held by someone */
+	unsigned n_under_way;
+	unsigned n_unanswered; /* lookups in a row */
+	int64_t last_heard_ms; /* monotonic */
+};
+_Static_assert(DNS_UNBOUND_HINTS_MAX <= DNS_UNBOUND_ANCHORS_MAX, "both fit struct lines");
+
+/* One question under way. Two hold it: the caller, and libunbound until it calls back. */
+struct wait {
+	struct wait *previous, *next; /* of the resolver's list */
+	struct dns_unbound *unbound;
+	pthread_cond_t cond;
+	unsigned references;
+	bool done;
+	int error;
+	struct ub_result *result; /* the caller's when done */
+};
+
+/* --- options --- */
+
+static void free_lines(struct lines *lines)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		base_free(lines->v[i]);
+	lines->n = 0;
+}
+
+static bool is_blank(uint8_t byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+static bool is_no_blank(uint8_t byte)
+{
+	return !is_blank(byte);
+}
+
+static struct slice next_word(struct cursor *c)
+{
+	(void)cursor_while(c, is_blank);
+	return cursor_while(c, is_no_blank);
+}
+
+/* Behind name, TTL and class: both may be missing, in either order (RFC 1035 section 5.1). */
+static struct slice type_of_line(struct cursor *c)
+{
+	uint32_t ttl;
+	struct slice word = next_word(c);
+	for (int i = 0; i < 2; i++)
+		if (slice_ieq_str(word, "IN") || slice_to_u32(word, UINT32_MAX, &ttl))
+			word = next_word(c);
+	return word;
+}
+
+static struct status add_anchor(struct lines *lines, struct slice line)
+{
+	struct cursor c = cursor_of(line);
+	(void)next_word(&c);
+	struct slice type = type_of_line(&c);
+	if (!slice_ieq_str(type, "DS") && !slice_ieq_str(type, "DNSKEY"))
+		return fail(ERR_INVALID, "trust anchor is neither a DS nor a DNSKEY record on one "
+		                         "line");
+	if (lines->n == DNS_UNBOUND_ANCHORS_MAX)
+		return fail(ERR_LIMIT, "too many trust anchors");
+	char *copy = slice_to_cstr(line);
+	if (!copy)
+		return fail(ERR_INVALID, "trust anchor holds a NUL");
+	lines->v[lines->n++] = copy;
+	return ok();
+}
+
+static struct status add_hint(struct lines *lines, struct slice line)
+{
+	struct cursor c = cursor_of(line);
+	struct os_address address;
+	(void)next_word(&c);
+	struct slice type = type_of_line(&c);
+	if (!slice_ieq_str(type, "A") && !slice_ieq_str(type, "AAAA"))
+		return ok(); /* NS records: the addresses are what is needed */
+	struct slice text = next_word(&c);
+	if (!is_ok(os_address_parse(text, 53, &address)))
+		return fail(ERR_INVALID, "root hint without an address");
+	if (lines->n == DNS_UNBOUND_HINTS_MAX)
+		return fail(ERR_LIMIT, "too many root hints");
+	lines->v[lines->n++] = slice_to_cstr(text);
+	return ok();
+}
+
+/* Comments begin with ';' (RFC 1035 section 5.1) or, at a line's start, with '#'. */
+static struct status read_lines(struct slice text, struct lines *lines,
+                                struct status (*add)(struct lines *lines, struct slice line))
+{
+	struct slice line, rest = text, comment;
+	bool more;
+	do {
+		more = slice_cut(rest, '\n', &line, &rest);
+		(void)slice_cut(line, ';', &line, &comment);
+		line = slice_trim(line);
+		if (line.n > LINE_MAX_SIZE)
+			return fail(ERR_LIMIT, "line is too long");
+		if (line.n > 0 && line.p[0] != '#')
+			TRY(add(lines, line));
+	} while (more);
+	return ok();
+}
+
+static struct status read_options(struct dns_unbound *unbound,
+                                  const struct dns_unbound_options *options)
+{
+	if (options->anchors.n > 0) {
+		TRY(read_lines(options->anchors, &unbound->anchors, add_anchor));
+		if (unbound->anchors.n == 0)
+			return fail(ERR_INVALID, "no trust anchor in the file");
+	}
+	if (options->hints.n > 0) {
+		TRY(read_lines(options->hints, &unbound->hints, add_hint));
+		if (unbound->hints.n == 0)
+			return fail(ERR_INVALID, "no address in the root hints");
+	}
+	if (options->n_servers > DNS_UNBOUND_SERVERS_MAX)
+		return fail(ERR_LIMIT, "too many servers to forward to");
+	for (size_t i = 0; i < options->n_servers; i++)
+		unbound->servers[i] = options->servers[i];
+	unbound->n_servers = options->n_servers;
+	unbound->cache_size = MAX(options->cache_size ? options->cache_size : DNS_UNBOUND_CACHE,
+	                          DNS_UNBOUND_CACHE_MIN);
+	unbound->lookups_max = options->lookups_max ? options->lookups_max : DNS_UNBOUND_LOOKUPS;
+	return ok();
+}
+
+/* --- libunbound's context --- */
+
+static int set_size(struct ub_ctx *ctx, const char *option, size_t size)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%zu", size);
+	return ub_ctx_set_option(ctx, option, text);
+}
+
+/* Half for record sets, the rest for messages, keys and what is known not to exist. */
+static int set_sizes(struct ub_ctx *ctx, const struct dns_unbound *unbound)
+{
+	size_t size = unbound->cache_size;
+	int error = set_size(ctx, "rrset-cache-size:", size / 2);
+	if (!error)
+		error = set_size(ctx, "msg-cache-size:", size / 4);
+	if (!error)
+		error = set_size(ctx, "key-cache-size:", size / 8);
+	if (!error)
+		error = set_size(ctx, "neg-cache-size:", size / 8);
+	if (!error)
+		error = set_size(ctx, "num-queries-per-thread:", (size_t)2 * unbound->lookups_max);
+	return error;
+}
+
+static int set_settings(struct ub_ctx *ctx, const struct dns_unbound *unbound)
+{
+	static const struct {
+		const char *name, *value;
+	} settings[] = {
+	        {"edns-buffer-size:", "1232"},
+	        {"outgoing-range:", "256"}, /* UDP queries waiting at one time: a slow server
+	                                       holds up no other */
+	        {"outgoing-num-tcp:", "16"},
+	        {"infra-cache-numhosts:", "2000"},
+	        {"infra-host-ttl:", "120"}, /* servers out of reach are tried again soon */
+	        {"infra-keep-probing:", "yes"},
+	        {"cache-max-negative-ttl:", "900"},
+	        {"minimal-responses:", "yes"},
+	        {"qname-minimisation:", "yes"},
+	        {"aggressive-nsec:", "yes"},
+	        {"do-not-query-localhost:", "no"}, /* a forwarder may run here */
+	        {"local-zone:",
+	         "test. transparent"}, /* for closed networks with a root of their own */
+	};
+	int error = ub_ctx_set_option(
+	        ctx, "module-config:", unbound->anchors.n > 0 ? "validator iterator" : "iterator");
+	for (size_t i = 0; i < N_ELEMENTS(settings) && !error; i++)
+		error = ub_ctx_set_option(ctx, settings[i].name, settings[i].value);
+	/* Reverse names of private networks: whoever has servers of his own may have those zones,
+	 * the world has not (RFC 6303). */
+	if (!error && (unbound->n_servers > 0 || unbound->hints.n > 0))
+		error = ub_ctx_set_option(ctx, "unblock-lan-zones:", "yes");
+	return error ? error : set_sizes(ctx, unbound);
+}
+
+/* "192.0.2.1@53" */
+static int add_server(struct ub_ctx *ctx, const struct os_address *server)
+{
+	char address[OS_ADDRESS_TEXT_MAX], text[OS_ADDRESS_TEXT_MAX + 8];
+	os_address_print(server, address);
+	snprintf(text, sizeof(text), "%s@%u", address, server->port);
+	return ub_ctx_set_fwd(ctx, text);
+}
+
+static int set_up(struct ub_ctx *ctx, const struct dns_unbound *unbound)
+{
+	int error = ub_ctx_debugout(ctx, NULL);
+	if (!error)
+		error = ub_ctx_async(ctx, 1);
+	if (!error)
+		error = set_settings(ctx, unbound);
+	for (size_t i = 0; i < unbound->anchors.n && !error; i++)
+		error = ub_ctx_add_ta(ctx, unbound->anchors.v[i]);
+	for (size_t i = 0; i < unbound->hints.n && !error; i++)
+		error = ub_ctx_set_stub(ctx, ".", unbound->hints.v[i], 1);
+	for (size_t i = 0; i < unbound->n_servers && !error; i++)
+		error = add_server(ctx, &unbound->servers[i]);
+	return error;
+}
+
+static void run_pump(void *context)
+{
+	struct dns_unbound *unbound = context;
+	struct pollfd fds[2] = {
+	        {.fd = ub_fd(unbound->ctx), .events = POLLIN},
+	        {.fd = unbound->stop_fd, .events = POLLIN},
+	};
+	for (;;) {
+		if (poll(fds, N_ELEMENTS(fds), -1) < 0)
+			continue; /* interrupted */
+		if (fds[1].revents)
+			return;
+		(void)ub_process(unbound->ctx);
+	}
+}
+
+/* Called with the lock held. */
+static struct status begin(struct dns_unbound *unbound)
+{
+	const struct thread_options options = {
+	        .name = "dns", .stack_size = PUMP_STACK, .joinable = true};
+	if (unbound->ctx)
+		return ok();
+	unbound->ctx = ub_ctx_create();
+	if (!unbound->ctx)
+		return fail(ERR_TEMPORARY, "the resolver cannot be made");
+	int error = set_up(unbound->ctx, unbound);
+	struct status status =
+	        error ? fail(ERR_INVALID, ub_strerror(error)) : eventfd_new(&unbound->stop_fd);
+	if (is_ok(status))
+		status = thread_start(&options, run_pump, unbound, &unbound->pump);
+	if (is_ok(status))
+		return ok();
+	fd_close(&unbound->stop_fd);
+	ub_ctx_delete(unbound->ctx);
+	unbound->ctx = NULL;
+	return status;
+}
+
+/* --- one question --- */
+
+/* Called with the lock held. */
+static void unref_wait(struct wait *wait)
+{
+	if (--wait->references > 0)
+		return;
+	if (wait->previous)
+		wait->previous->next = wait->next;
+	else
+		wait->unbound->waits = wait->next;
+	if (wait->next)
+		wait->next->previous = wait->previous;
+	ub_resolve_free(wait->result);
+	pthread_cond_destroy(&wait->cond);
+	base_free(wait);
+}
+
+static void on_result(void *context, int error, struct ub_result *result)
+{
+	struct wait *wait = context;
+	struct dns_unbound *unbound = wait->unbound;
+	pthread_mutex_lock(&unbound->lock);
+	wait->done = true;
+	wait->error = error;
+	wait->result = result;
+	unbound->n_under_way--;
+	pthread_cond_signal(&wait->cond);
+	unref_wait(wait);
+	pthread_mutex_unlock(&unbound->lock);
+}
+
+/* Called with the lock held. */
+static struct wait *new_wait(struct dns_unbound *unbound)
+{
+	struct wait *wait = base_alloc(sizeof(*wait));
+	pthread_condattr_t attributes;
+	wait->unbound = unbound;
+	wait->references = 2;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&wait->cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+	wait->next = unbound->waits;
+	if (wait->next)
+		wait->next->previous = wait;
+	unbound->waits = wait;
+	return wait;
+}
+
+static struct status start_wait(struct dns_unbound *unbound, struct dns_name name,
+                                enum dns_type type, struct wait **ret_wait)
+{
+	struct wait *wait = NULL;
+	pthread_mutex_lock(&unbound->lock);
+	struct status status = begin(unbound);
+	if (is_ok(status) && unbound->n_under_way >= unbound->lookups_max)
+		status = fail(ERR_BUSY, "too many lookups at once");
+	if (is_ok(status)) {
+		unbound->n_under_way++;
+		wait = new_wait(unbound);
+	}
+	pthread_mutex_unlock(&unbound->lock);
+	TRY(status);
+	/* Not under the lock: libunbound may be waiting for its results to be taken. */
+	int error = ub_resolve_async(unbound->ctx, name.text, (int)type, CLASS_IN, wait, on_result,
+	                             NULL);
+	if (error) {
+		pthread_mutex_lock(&unbound->lock);
+		unbound->n_under_way--;
+		wait->references = 1;
+		unref_wait(wait);
+		pthread_mutex_unlock(&unbound->lock);
+		return fail(ERR_TEMPORARY, ub_strerror(error));
+	}
+	*ret_wait = wait;
+	return ok();
+}
+
+static struct status finish_wait(struct wait *wait, int64_t deadline_ms,
+                                 struct ub_result **ret_result)
+{
+	struct dns_unbound *unbound = wait->unbound;
+	struct timespec until = {.tv_sec = deadline_ms / 1000,
+	                         .tv_nsec = deadline_ms % 1000 * 1000000};
+	struct status status = fail(ERR_TIMEOUT, "no answer in time");
+	int waited = 0;
+	pthread_mutex_lock(&unbound->lock);
+	while (!wait->done && waited == 0)
+		waited = pthread_cond_timedwait(&wait->cond, &unbound->lock, &until);
+	if (wait->done && wait->error) {
+		status = fail(ERR_TEMPORARY, ub_strerror(wait->error));
+	} else if (wait->done) {
+		*ret_result = wait->result;
+		wait->result = NULL;
+		status = ok();
+	}
+	unref_wait(wait);
+	pthread_mutex_unlock(&unbound->lock);
+	return status;
+}
+
+/* The caller frees the result. */
+static struct status ask(struct dns_unbound *unbound, struct dns_name name, enum dns_type type,
+                         int64_t deadline_ms, struct ub_result **ret_result)
+{
+	struct wait *wait;
+	TRY(start_wait(unbound, name, type, &wait));
+	return finish_wait(wait, deadline_ms, ret_result);
+}
+
+/* --- answers --- */
+
+static void free_result(struct ub_result **result)
+{
+	ub_resolve_free(*result);
+}
+
+/* RFC 8914 section 4, from libunbound's words: the first that fits. */
+static uint32_t ede_of_words(const char *words)
+{
+	static const struct {
+		const char *part;
+		uint32_t code;
+	} table[] = {
+	        {"signature expired", 7},
+	        {"signature before inception", 8},
+	        {"inception date is in the future", 8},
+	        {"no signatures", 10},
+	        {"no DNSKEY", 9},
+	        {"no keys have a DS", 9},
+	        {"DNSKEY", 9},
+	        {"no NSEC", 12},
+	        {"nodata proof", 12},
+	        {"nameerror proof", 12},
+	        {"wildcard", 12},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(table); i++)
+		if (slice_find(slice_str(words), slice_str(table[i].part)) != SIZE_MAX)
+			return table[i].code;
+	return 6;
+}
+
+static struct dns_answer *bogus(struct dns_name name, enum dns_type type,
+                                const struct ub_result *result, struct arena *arena)
+{
+	const char *words = result->why_bogus ? result->why_bogus : "validation failure";
+	struct dns_answer *answer =
+	        dns_answer_failed(name, type, DNS_FAILURE_AUTHENTICATION, words, arena);
+	if (answer) {
+		answer->rcode = RCODE_SERVFAIL;
+		answer->ede_code = ede_of_words(words);
+	}
+	return answer;
+}
+
+/* Asks the forwarders themselves what is wrong: they may send an Extended DNS Error, and libunbound
+ * says SERVFAIL where they say REFUSED. */
+static struct dns_answer *ask_forwarders(struct dns_unbound *unbound, struct dns_name name,
+                                         enum dns_type type, int64_t deadline_ms,
+                                         struct arena *arena)
+{
+	struct dns_stub stub;
+	struct dns_answer *failed = NULL;
+	const struct dns_answer *said = NULL;
+	int64_t left = deadline_ms - clock_monotonic_ms(clock_real());
+	if (unbound->n_servers == 0 || left <= 0)
+		return NULL;
+	dns_stub_init(&stub, unbound->servers, unbound->n_servers, false);
+	struct status status = dns_lookup_name(&stub.resolver, name, type,
+	                                       (int)MIN(left, ASK_FORWARDER_MS), arena, &said);
+	if (!is_ok(status) || said->outcome != DNS_FAILED || said->rcode == 0)
+		return NULL;
+	failed = dns_answer_failed(name, type, said->failure, said->why, arena);
+	if (failed) {
+		failed->rcode = said->rcode;
+		failed->ede_code = said->ede_code;
+		failed->ede_text = said->ede_text;
+	}
+	return failed;
+}
+
+static struct dns_answer *unanswered(struct dns_unbound *unbound, struct dns_name name,
+                                     enum dns_type type, const struct ub_result *result,
+                                     int64_t deadline_ms, struct arena *arena)
+{
+	struct dns_answer *answer = ask_forwarders(unbound, name, type, deadline_ms, arena);
+	if (answer)
+		return answer;
+	bool servfail = result->rcode == RCODE_SERVFAIL;
+	answer = dns_answer_failed(
+	        name, type, servfail ? DNS_FAILURE_TEMPORARY : DNS_FAILURE_OTHER,
+	        servfail ? "no server gave a usable answer" : "servers refuse to answer", arena);
+	if (answer) {
+		answer->rcode = (uint32_t)result->rcode;
+		answer->ede_code = servfail ? 22 : DNS_NO_EDE;
+	}
+	return answer;
+}
+
+/* Bogus steps cannot be: the whole would be. What cannot be told is insecure. */
+static enum dns_security security_of(struct dns_unbound *unbound, struct dns_name name,
+                                     enum dns_type type)
+{
+	CLEANUP(free_result) struct ub_result *result = NULL;
+	int64_t deadline_ms = clock_monotonic_ms(clock_real()) + STEP_MS;
+	if (!is_ok(ask(unbound, name, type, deadline_ms, &result)))
+		return DNS_INSECURE;
+	return result->secure ? DNS_SECURE : DNS_INSECURE;
+}
+
+static struct status tell_steps_apart(struct dns_unbound *unbound, struct dns_answer *answer,
+                                      struct arena *arena)
+{
+	enum dns_security steps[DNS_CHAIN_MAX];
+	for (size_t i = 0; i < answer->n_chain; i++)
+		steps[i] = security_of(unbound, answer->chain[i].alias, DNS_TYPE_CNAME);
+	enum dns_security end = security_of(unbound, answer->canonical_name, answer->type);
+	return dns_answer_set_trust(answer, steps, end, arena);
+}
+
+static struct dns_answer *make_answer(struct dns_unbound *unbound, struct dns_name name,
+                                      enum dns_type type, const struct ub_result *result,
+                                      struct arena *arena)
+{
+	struct dns_message message;
+	struct slice packet = slice_of(result->answer_packet, (size_t)MAX(result->answer_len, 0));
+	struct status status = dns_message_parse(packet, arena, &message);
+	if (!is_ok(status))
+		return dns_answer_failed(name, type, DNS_FAILURE_OTHER, status.why, arena);
+	struct dns_answer *answer = dns_answer_from_message(
+	        &message, name, type, result->secure ? DNS_SECURE : DNS_INSECURE, arena);
+	if (answer && answer->n_chain > 0 && !result->secure && unbound->anchors.n > 0 &&
+	    !is_ok(tell_steps_apart(unbound, answer, arena)))
+		return NULL;
+	return answer;
+}
+
+/* --- the network's silence --- */
+
+static int64_t deadline_of(struct dns_unbound *unbound, int timeout_ms)
+{
+	int64_t now = clock_monotonic_ms(clock_real());
+	pthread_mutex_lock(&unbound->lock);
+	bool quiet = unbound->n_unanswered >= QUIET_LOOKUPS &&
+	             now - unbound->last_heard_ms > QUIET_AFTER_MS;
+	pthread_mutex_unlock(&unbound->lock);
+	return now + (quiet ? MIN(timeout_ms, QUIET_WAIT_MS) : timeout_ms);
+}
+
+static void note_heard(struct dns_unbound *unbound, bool heard)
+{
+	pthread_mutex_lock(&unbound->lock);
+	unbound->n_unanswered = heard ? 0 : MIN(unbound->n_unanswered + 1, QUIET_LOOKUPS);
+	if (heard)
+		unbound->last_heard_ms = clock_monotonic_ms(clock_real());
+	pthread_mutex_unlock(&unbound->lock);
+}
+
+/* --- the interface --- */
+
+static struct dns_answer *look_up(struct dns_unbound *unbound, struct dns_name name,
+                                  enum dns_type type, int64_t deadline_ms, struct arena *arena)
+{
+	CLEANUP(free_result) struct ub_result *result = NULL;
+	struct status status = ask(unbound, name, type, deadline_ms, &result);
+	if (status.code == ERR_TIMEOUT)
+		note_heard(unbound, false);
+	if (!is_ok(status))
+		return dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, status.why, arena);
+	bool usable = result->rcode == 0 || result->rcode == RCODE_NXDOMAIN;
+	note_heard(unbound, usable);
+	if (result->bogus)
+		return bogus(name, type, result, arena);
+	return usable ? make_answer(unbound, name, type, result, arena)
+	              : unanswered(unbound, name, type, result, deadline_ms, arena);
+}
+
+static struct status unbound_lookup(const struct dns_resolver *resolver, struct dns_name name,
+                                    enum dns_type type, int timeout_ms, struct arena *arena,
+                                    const struct dns_answer **ret_answer)
+{
+	struct dns_unbound *unbound = resolver->context;
+	int64_t deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1));
+	struct dns_answer *answer = look_up(unbound, name, type, deadline_ms, arena);
+	if (!answer || arena_failed(arena))
+		return fail(ERR_LIMIT, "no room for an answer");
+	*ret_answer = answer;
+	return ok();
+}
+
+struct status dns_unbound_new(const struct dns_unbound_options *options,
+                              struct dns_unbound **ret_unbound)
+{
+	static const struct dns_resolver_ops ops = {.lookup = unbound_lookup};
+	struct dns_unbound *unbound = base_alloc(sizeof(*unbound));
+	unbound->resolver = (struct dns_resolver){.ops = &ops, .context = unbound};
+	unbound->stop_fd = -1;
+	unbound->last_heard_ms = clock_monotonic_ms(clock_real());
+	pthread_mutex_init(&unbound->lock, NULL);
+	struct status status = read_options(unbound, options);
+	if (!is_ok(status)) {
+		dns_unbound_free(unbound);
+		return status;
+	}
+	*ret_unbound = unbound;
+	return ok();
+}
+
+const struct dns_resolver *dns_unbound_resolver(struct dns_unbound *unbound)
+{
+	return &unbound->resolver;
+}
+
+void dns_unbound_free(struct dns_unbound *unbound)
+{
+	if (!unbound)
+		return;
+	if (unbound->ctx) {
+		eventfd_signal(unbound->stop_fd);
+		thread_join(unbound->pump);
+		ub_ctx_delete(unbound->ctx);
+		fd_close(&unbound->stop_fd);
+	}
+	while (unbound->waits) { /* given up, and never to be called back now */
+		unbound->waits->references = 1;
+		unref_wait(unbound->waits);
+	}
+	free_lines(&unbound->anchors);
+	free_lines(&unbound->hints);
+	pthread_mutex_destroy(&unbound->lock);
+	base_free(unbound);
+}

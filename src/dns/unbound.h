@@ -1,0 +1,49 @@
+/* The validating resolver in this process: libunbound behind the interface of resolvers.
+ *
+ * It asks the servers of the world itself, or forwards to given ones, and validates what it hears
+ * in either case. The machinery is made by the first lookup (a process that never looks up stays
+ * small) and then lives in a thread of libunbound's own, so that no slow name delays another. All
+ * lookups share one cache of limited size. Nothing but sockets is opened after dns_unbound_new.
+ *
+ * Work is bounded: lookups_max lookups are under way at one time, given-up ones included (they go
+ * on to fill the cache); one more is a failure TEMPORARY at once. What a hostile zone may cost is
+ * libunbound's limits (NSEC3 iterations, validation attempts, queries for one name).
+ *
+ * Where nothing has been heard of the network for a while, a lookup waits a short time only.
+ */
+#pragma once
+
+#include "dns/resolver.h"
+#include "os/socket.h"
+
+#define DNS_UNBOUND_SERVERS_MAX 16u
+#define DNS_UNBOUND_ANCHORS_MAX 64u
+#define DNS_UNBOUND_HINTS_MAX   64u
+#define DNS_UNBOUND_CACHE_MIN   ((size_t)256 * 1024)
+#define DNS_UNBOUND_CACHE       ((size_t)8 * 1024 * 1024)
+#define DNS_UNBOUND_LOOKUPS     512u
+
+struct dns_unbound;
+
+struct dns_unbound_options {
+	/* Trust anchors as in a zone file: DS or DNSKEY records, each on one line (Debian's
+	 * /usr/share/dns/root.key). Empty: nothing is validated, all is insecure. */
+	struct slice anchors;
+	/* Where recursion begins: A and AAAA records as in /usr/share/dns/root.hints. Empty:
+	 * libunbound's own list. */
+	struct slice hints;
+	const struct os_address *servers; /* to forward to; none: full recursion */
+	size_t n_servers;
+	size_t cache_size;    /* bytes, about; 0: DNS_UNBOUND_CACHE */
+	unsigned lookups_max; /* 0: DNS_UNBOUND_LOOKUPS */
+};
+
+/* Reads the options (they are copied), opens nothing. INVALID: no anchor in the text, a line that
+ * is none, no address in the hints. LIMIT: too many of something. */
+struct status dns_unbound_new(const struct dns_unbound_options *options,
+                              struct dns_unbound **ret_unbound);
+/* Nobody may be looking up. NULL is fine. */
+void dns_unbound_free(struct dns_unbound *unbound);
+
+/* May be used by many threads; valid until dns_unbound_free. */
+const struct dns_resolver *dns_unbound_resolver(struct dns_unbound *unbound);
