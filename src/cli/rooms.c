@@ -1,8 +1,30 @@
 /* `mailkeep rooms`: prints the house's security policy from the tables that enforce it. */
 #include "cli/serve.h"
 
-#include "ipc/room.h"
+#include "ipc/request.h"
 #include "os/sandbox.h"
+
+/* "deliver", "open_session"; each in quotes for JSON. */
+static void print_requests(enum ipc_room from, enum ipc_room to, const char *quote, struct buf *out)
+{
+	const char *between = "";
+	for (unsigned request = 0; request < IPC_REQUEST_MAX; request++) {
+		if (!ipc_may_request(from, to, request))
+			continue;
+		buf_printf(out, "%s%s%s%s", between, quote, ipc_request_name(to, request), quote);
+		between = *quote ? "," : ", ";
+	}
+}
+
+static void print_asks(enum ipc_room from, enum ipc_room to, struct buf *out)
+{
+	struct buf names;
+	buf_init(&names, 4096);
+	print_requests(from, to, "", &names);
+	if (buf_slice(&names).n > 0)
+		buf_printf(out, "%-17s asks: %s\n", "", buf_cstr(&names));
+	buf_done(&names);
+}
 
 static void print_matrix(struct buf *out)
 {
@@ -15,6 +37,7 @@ static void print_matrix(struct buf *out)
 			        out, "  %-12s -> %-10s %s\n", ipc_room_name((enum ipc_room)from),
 			        ipc_room_name((enum ipc_room)to),
 			        ipc_introduction_purpose((enum ipc_room)from, (enum ipc_room)to));
+			print_asks((enum ipc_room)from, (enum ipc_room)to, out);
 		}
 	}
 	buf_add_str(out, "\nWalls:\n");
@@ -31,10 +54,14 @@ static void print_matrix_json(struct buf *out)
 			if (!ipc_may_introduce((enum ipc_room)from, (enum ipc_room)to))
 				continue;
 			buf_printf(
-			        out, "%s{\"from\":\"%s\",\"to\":\"%s\",\"purpose\":\"%s\"}",
+			        out,
+			        "%s{\"from\":\"%s\",\"to\":\"%s\",\"purpose\":\"%s\",\"requests\":"
+			        "[",
 			        first ? "" : ",", ipc_room_name((enum ipc_room)from),
 			        ipc_room_name((enum ipc_room)to),
 			        ipc_introduction_purpose((enum ipc_room)from, (enum ipc_room)to));
+			print_requests((enum ipc_room)from, (enum ipc_room)to, "\"", out);
+			buf_add_str(out, "]}");
 			first = false;
 		}
 	}

@@ -10,6 +10,7 @@
  */
 #include "vault/vault.h"
 
+#include "ipc/request.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -305,38 +306,6 @@ static void get_secret(struct vault_door *door, const struct ipc_packet *packet,
 
 /* ---- the door ---- */
 
-#define COURIER (1u << IPC_ROOM_COURIER)
-#define GATES   (1u << IPC_ROOM_GATE_MX | 1u << IPC_ROOM_GATE_LOGIN | 1u << IPC_ROOM_GATE_WEB)
-#define LOGIN   (1u << IPC_ROOM_GATE_LOGIN)
-#define STEWARD (1u << IPC_ROOM_STEWARD)
-
-/* Who may ask for what: a set of rooms per request. */
-static unsigned who_may(Door__VaultRequest__BodyCase body)
-{
-	switch (body) {
-	case DOOR__VAULT_REQUEST__BODY_LIST_CERTIFICATES:
-	case DOOR__VAULT_REQUEST__BODY_SIGN:
-		return GATES;
-	case DOOR__VAULT_REQUEST__BODY_VERIFY_PLAIN:
-	case DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS:
-	case DOOR__VAULT_REQUEST__BODY_SCRAM_VERIFY:
-	case DOOR__VAULT_REQUEST__BODY_CRAM_MD5_VERIFY:
-		return LOGIN;
-	case DOOR__VAULT_REQUEST__BODY_SET_PASSWORD:
-	case DOOR__VAULT_REQUEST__BODY_REMOVE_PASSWORD:
-	case DOOR__VAULT_REQUEST__BODY_SET_SECRET:
-	case DOOR__VAULT_REQUEST__BODY_REMOVE_SECRET:
-	case DOOR__VAULT_REQUEST__BODY_LIST_SECRETS:
-		return STEWARD;
-	case DOOR__VAULT_REQUEST__BODY_GET_SECRET:
-		return COURIER;
-	case DOOR__VAULT_REQUEST__BODY__NOT_SET:
-	case _DOOR__VAULT_REQUEST__BODY__CASE_IS_INT_SIZE:
-		break;
-	}
-	return 0;
-}
-
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
 {
 	struct vault_door *door = context;
@@ -347,7 +316,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__vault_request__descriptor, packet->payload, &arena);
 	if (!request) {
 		answer(channel, packet, fail(ERR_PROTOCOL, "malformed request"), &reply);
-	} else if (!(who_may(request->body_case) & 1u << door->who)) {
+	} else if (!ipc_may_request(door->who, IPC_ROOM_VAULT, request->body_case)) {
 		log_warn(packet->cid, "request that this room may not make",
 		         LOG_STR("room", ipc_room_name(door->who)));
 		answer(channel, packet, fail(ERR_DENIED, "not for this room"), &reply);
