@@ -53,6 +53,7 @@ struct smtp_client_timeouts {
 	int data_end_ms;   /* the answer to the message: 10 minutes */
 	int tls_ms;        /* the handshake: 1 minute */
 	int quit_ms;       /* 5 seconds: the mail is through anyway */
+	int64_t send_ms;   /* all of one smtp_client_send: 1 hour */
 };
 
 struct smtp_client_options {
@@ -156,6 +157,9 @@ struct smtp_outcome {
 	bool by_relayed;
 	/* The message was sent and the answer did not come: it may have been delivered. */
 	bool uncertain;
+	/* Left out by the server's limits (MAILMAX), not tried: send it at once on another
+	 * connection. The kind is DEFERRED. */
+	bool again;
 	/* The message itself is at fault: no other host would take it. */
 	bool message_fault;
 	unsigned n_transaction; /* counted from 1: recipients of one number went together */
@@ -167,9 +171,10 @@ struct smtp_client {
 	bool greeted;
 	bool authenticated;
 	bool broken; /* the conversation cannot go on */
-	bool busy;   /* the server asked for less: 421, or a 4.7.x or 4.3.2 or 4.4.5 */
+	bool busy;   /* the server asked for less: 421, 4.3.2, 4.4.5, 4.7.28 */
 	bool in_transaction;
 	unsigned n_transactions; /* of this connection, for LIMITS MAILMAX */
+	int64_t until_ms;        /* no waiting beyond this; 0: no such end */
 	struct smtp_reply_in reply;
 	struct arena arena; /* the last failure's lines */
 	struct smtp_outcome failure;

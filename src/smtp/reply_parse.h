@@ -4,8 +4,8 @@
  * octets and the time for the whole have limits. What a person may get to see (a notification, a
  * log) is cleaned: control characters and broken UTF-8 become '?'.
  *
- * Tolerated: a line that ends in a bare LF, a code without a text or with a text glued to it by
- * a blank or nothing ("250"), long lines (up to SMTP_REPLY_PARSE_LINE_MAX).
+ * Tolerated: a line that ends in a bare LF, a code with nothing behind it ("250"), lines beyond the
+ * 512 octets of RFC 5321 section 4.5.3.1.5 (up to SMTP_REPLY_PARSE_LINE_MAX), octets beyond ASCII.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 /* One line: code, whether more follow, text. SYNTAX when it is no reply line. The text points into
  * the line. */
 struct smtp_reply_line {
-	uint16_t code; /* 200..559 by the grammar; 100..599 is let through for the log's sake */
+	uint16_t code; /* 200..599 */
 	bool more;
 	struct slice text;
 };
