@@ -153,6 +153,11 @@ struct status config_bind_text(const struct config_field *field, struct slice va
 		TRY(bind_number(field, value, arena, &number));
 		*(uint16_t *)ret = (uint16_t)number;
 		return ok();
+	case CONFIG_LIMIT:
+		if (!slice_eq_str(value, "unlimited"))
+			return bind_number(field, value, arena, ret);
+		*(uint64_t *)ret = CONFIG_UNLIMITED;
+		return ok();
 	case CONFIG_SIZE:
 	case CONFIG_QUOTA:
 	case CONFIG_DURATION:
@@ -490,6 +495,7 @@ static struct status bind_field(struct binder *b, int index, const struct yaml_n
 	case CONFIG_PORT:
 	case CONFIG_SIZE:
 	case CONFIG_QUOTA:
+	case CONFIG_LIMIT:
 	case CONFIG_DURATION:
 	case CONFIG_ENUM:
 		return bind_scalar(b, field, node, at);

@@ -8,6 +8,8 @@
 #include "config/name.h"
 #include "config/suggest.h"
 #include "config/tables.h"
+#include "config/value.h"
+#include "os/socket.h"
 
 #include <sys/random.h>
 
@@ -255,6 +257,11 @@ static struct status check_accounts(struct checker *c)
 		(void)table_add(table, config_slice(&account->name), (uint32_t)i);
 		if (account->quota == 0)
 			account->quota = c->config->limits.quota;
+		if (account->sent_per_day == 0)
+			account->sent_per_day = c->config->limits.sent_per_day;
+		if (account->first_time_recipients_per_day == 0)
+			account->first_time_recipients_per_day =
+			        c->config->limits.first_time_recipients_per_day;
 		if (account->addresses.n == 0)
 			WARN_AT(c, CONFIG_DOMAINS_FILE, &account->name,
 			        "account `%s` has no address\nadd one with `mailkeep address add "
@@ -263,6 +270,64 @@ static struct status check_accounts(struct checker *c)
 			        account->name.s, account->name.s);
 	}
 	return ok();
+}
+
+static void taken_twice(struct checker *c, const struct config_text *text, const char *what,
+                        const struct table_entry *taken)
+{
+	const struct config_text *owner = &c->config->accounts.v[taken->value].name;
+	ERROR_AT(c, CONFIG_DOMAINS_FILE, text,
+	         "%s `%s` is already that of account `%s`, line %u\nremove one of the two", what,
+	         text->s, owner->s, owner->line);
+}
+
+static struct status check_keys(struct checker *c)
+{
+	size_t n = 0;
+	struct config_accounts *accounts = &c->config->accounts;
+	struct table *table = &c->config->tables->keys;
+	for (size_t i = 0; i < accounts->n; i++)
+		n += accounts->v[i].client_keys.n;
+	uint8_t *keys = arena_array(c->arena, MAX(n, 1), CONFIG_KEY_SIZE);
+	if (!keys || !table_init(table, c->config->tables->key, n, c->arena))
+		return out_of_memory();
+	for (size_t i = 0; i < accounts->n; i++) {
+		for (size_t j = 0; j < accounts->v[i].client_keys.n; j++) {
+			const struct config_text *text = &accounts->v[i].client_keys.v[j];
+			if (!config_parse_key(config_slice(text), keys))
+				continue; /* reported by its format */
+			const struct table_entry *taken =
+			        table_add(table, slice_of(keys, CONFIG_KEY_SIZE), (uint32_t)i);
+			if (taken)
+				taken_twice(c, text, "the key", taken);
+			keys += CONFIG_KEY_SIZE;
+		}
+	}
+	return ok();
+}
+
+static struct status check_unix_users(struct checker *c)
+{
+	size_t n = 0;
+	struct arena scratch;
+	struct table table;
+	struct config_accounts *accounts = &c->config->accounts;
+	for (size_t i = 0; i < accounts->n; i++)
+		n += accounts->v[i].unix_users.n;
+	c->config->tables->has_unix_users = n > 0;
+	arena_init(&scratch, CONFIG_ARENA_MAX);
+	bool fits = table_init(&table, c->config->tables->key, n, &scratch);
+	for (size_t i = 0; fits && n > 0 && i < accounts->n; i++) {
+		for (size_t j = 0; j < accounts->v[i].unix_users.n; j++) {
+			const struct config_text *text = &accounts->v[i].unix_users.v[j];
+			const struct table_entry *taken =
+			        table_add(&table, config_slice(text), (uint32_t)i);
+			if (taken && text->n > 0)
+				taken_twice(c, text, "the Unix user", taken);
+		}
+	}
+	arena_done(&scratch);
+	return fits ? ok() : out_of_memory();
 }
 
 static struct status check_domains(struct checker *c)
@@ -571,6 +636,37 @@ static struct status check_aliases(struct checker *c)
 	return status;
 }
 
+static bool is_loopback(const struct config_text *server)
+{
+	struct os_address address;
+	if (!is_ok(os_address_parse(config_slice(server), 53, &address)) &&
+	    !is_ok(os_address_parse_port(config_slice(server), &address)))
+		return true; /* reported already */
+	return os_address_is_loopback(&address);
+}
+
+static void check_resolver(struct checker *c)
+{
+	const struct config_resolver *resolver = &c->config->resolver;
+	if (resolver->mode == CONFIG_RESOLVER_FORWARD && resolver->servers.n == 0)
+		config_problem_add(c->problems, CONFIG_ERROR,
+		                   (struct config_place){.file = CONFIG_SERVER_FILE},
+		                   "`resolver.mode` is forward, but there is no server\nadd "
+		                   "`servers: [ADDRESS]` to `resolver`");
+	if (resolver->mode == CONFIG_RESOLVER_RECURSIVE && resolver->servers.n > 0)
+		ERROR_AT(c, CONFIG_SERVER_FILE, &resolver->servers.v[0],
+		         "`resolver.servers` are for the modes forward and trust\nadd `mode: "
+		         "forward` "
+		         "beside them");
+	for (size_t i = 0; i < resolver->servers.n; i++)
+		if (resolver->mode == CONFIG_RESOLVER_TRUST && !resolver->trust_ad &&
+		    !is_loopback(&resolver->servers.v[i]))
+			WARN_AT(c, CONFIG_SERVER_FILE, &resolver->servers.v[i],
+			        "`%s` is not on this machine: what it says of DNSSEC is not "
+			        "believed\nadd `trust_ad: true` if the way to it is safe",
+			        resolver->servers.v[i].s);
+}
+
 struct status config_check(struct config *config, struct arena *arena,
                            struct config_problems *problems)
 {
@@ -584,8 +680,11 @@ struct status config_check(struct config *config, struct arena *arena,
 	TRY(check_names(&c));
 	TRY(check_listeners(&c));
 	TRY(check_accounts(&c));
+	TRY(check_keys(&c));
+	TRY(check_unix_users(&c));
 	TRY(check_domains(&c));
 	check_postmaster(&c);
+	check_resolver(&c);
 	TRY(config_check_routes(config, arena, problems));
 	TRY(enter_addresses(&c));
 	for (size_t i = 0; i < config->domains.n; i++)

@@ -135,7 +135,9 @@ struct config_limits {
 	uint64_t message_size; /* bytes, below 2^32 */
 	uint32_t recipients;   /* per message */
 	uint32_t received_hops;
-	uint64_t quota; /* of an account without its own, bytes or CONFIG_UNLIMITED */
+	uint64_t quota;        /* of an account without its own, bytes or CONFIG_UNLIMITED */
+	uint64_t sent_per_day; /* recipients, or CONFIG_UNLIMITED */
+	uint64_t first_time_recipients_per_day; /* the same */
 	bool rate_limits_on_loopback;
 	uint32_t connections_total;
 	struct config_rate connections;     /* open at one time */
@@ -153,8 +155,9 @@ struct config_timeouts { /* all in milliseconds */
 	uint64_t smtp_command_ms;
 	uint64_t smtp_data_block_ms; /* between two pieces of a message */
 	uint64_t smtp_data_total_ms;
-	uint64_t imap_login_ms; /* before authentication */
-	uint64_t imap_idle_ms;  /* after authentication */
+	uint64_t smtp_login_ms; /* before authentication */
+	uint64_t imap_login_ms;
+	uint64_t imap_idle_ms; /* after authentication */
 	uint64_t write_ms;
 };
 
@@ -179,9 +182,33 @@ struct config_gates { /* processes per purpose; 0 is one per processor */
 	uint32_t mx, login, web;
 };
 
+struct config_logins {
+	bool cram_md5;
+};
+
 struct config_rooms {
 	uint64_t account_idle_ms; /* an account room without work leaves after it */
 	struct config_gates gates;
+};
+
+enum config_resolver_mode {
+	CONFIG_RESOLVER_RECURSIVE, /* asks the servers of the world itself */
+	CONFIG_RESOLVER_FORWARD,   /* asks `servers`, validates what they say */
+	CONFIG_RESOLVER_TRUST,     /* asks `servers`, believes what they say of validation */
+};
+
+#define CONFIG_RESOLVER_SERVERS_MAX 16
+
+struct config_resolver {
+	enum config_resolver_mode mode;
+	struct config_texts servers; /* "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53" */
+	bool validate;
+	bool trust_ad;
+	struct config_text anchor; /* path (absolute) */
+	struct config_text hints;  /* path (absolute), or "built-in" */
+	uint64_t timeout_ms;
+	uint64_t cache_size;
+	uint32_t max_lookups;
 };
 
 /* --- the way out: transports in mailkeep.yaml, routes in both files --- */
@@ -258,11 +285,17 @@ struct config_routes {
 
 /* --- domains.yaml --- */
 
+#define CONFIG_KEY_SIZE 32u /* SHA-256 of a public key */
+
 struct config_account {
 	struct config_text name; /* fit for a directory name: [a-z0-9][a-z0-9._-]* */
 	struct config_text full_name;
 	struct config_texts addresses; /* as written; "@domain" is a catchall */
 	uint64_t quota;                /* bytes or CONFIG_UNLIMITED; the default is filled in */
+	uint64_t sent_per_day; /* recipients, or CONFIG_UNLIMITED; the default is filled in */
+	uint64_t first_time_recipients_per_day; /* the same */
+	struct config_texts client_keys;        /* fingerprints, see config_parse_key */
+	struct config_texts unix_users;         /* names or numbers */
 	bool enabled;
 	struct config_routes routes; /* for what the account sends */
 };
@@ -281,6 +314,7 @@ struct config_target {
 struct config_alias {
 	struct config_text name;       /* the address, as written */
 	struct config_texts members;   /* as written */
+	bool allow_from;               /* the accounts behind it may send with its address */
 	const char *address;           /* canonical */
 	struct config_target *targets; /* enabled accounts, aliases resolved, each account once */
 	size_t n_targets;
@@ -322,7 +356,9 @@ struct config {
 	struct config_listeners listeners;
 	struct config_limits limits;
 	struct config_timeouts timeouts;
+	struct config_logins logins;
 	struct config_rooms rooms;
+	struct config_resolver resolver;
 	struct config_transports transports;
 	struct config_routes routes; /* the last level, for all */
 	struct config_domains domains;
@@ -406,6 +442,19 @@ const struct config_account *config_account_find(const struct config *config, st
 /* By what a user types as login name: the account's name or one of its addresses (no tag, catchall,
  * alias). NULL when there is none. Disabled accounts are found too: the caller must look. */
 const struct config_account *config_login_find(const struct config *config, struct slice login);
+
+/* The account that has registered this public key (SHA-256 of its SubjectPublicKeyInfo); NULL when
+ * there is none. */
+const struct config_account *config_key_find(const struct config *config,
+                                             const uint8_t key[CONFIG_KEY_SIZE]);
+/* Whether any account has registered a key, or lets a Unix user in. */
+bool config_has_keys(const struct config *config);
+bool config_has_unix_users(const struct config *config);
+
+/* Whether the account may send with this address: its own, by whatever match, or that of an alias
+ * that allows it. Arguments as of config_lookup_address. */
+bool config_may_send_as(const struct config *config, const struct config_account *account,
+                        struct slice localpart, struct slice domain);
 
 const struct config_domain *config_domain_find(const struct config *config, struct slice name);
 

@@ -98,6 +98,73 @@ static void defaults_are_filled_in(void **state)
 	unload(&l);
 }
 
+static bool may_send(const struct loaded *l, const char *account, const char *localpart,
+                     const char *domain)
+{
+	return config_may_send_as(l->config, config_account_find(l->config, slice_str(account)),
+	                          slice_str(localpart), slice_str(domain));
+}
+
+static void accounts_send_with_their_own_addresses(void **state)
+{
+	(void)state;
+	struct loaded l;
+	load_good(
+	        &l, SERVER,
+	        "domains:\n  example.org:\n  example.net:\n  off.example: {enabled: false}\n"
+	        "accounts:\n  me:\n    addresses: [me@example.org, \"@example.net\", "
+	        "x@off.example]\n"
+	        "  you:\n    addresses: [you@example.org]\n"
+	        "aliases:\n  team@example.org:\n    members: [me@example.org, you@example.org]\n"
+	        "    allow_from: true\n"
+	        "  quiet@example.org:\n    members: [me@example.org]\n"
+	        "  you-only@example.org:\n    members: [you@example.org]\n    allow_from: true\n");
+	assert_true(may_send(&l, "me", "me", "example.org"));
+	assert_true(may_send(&l, "me", "ME+tag", "Example.ORG"));
+	assert_true(may_send(&l, "me", "anything", "example.net")); /* its catchall */
+	assert_true(may_send(&l, "me", "team", "example.org"));
+	assert_true(may_send(&l, "you", "team", "example.org"));
+	assert_true(may_send(&l, "me", "postmaster", "example.org"));
+	assert_false(may_send(&l, "you", "postmaster", "example.org"));
+	assert_false(may_send(&l, "me", "you", "example.org"));
+	assert_false(may_send(&l, "you", "anything", "example.net"));
+	assert_false(may_send(&l, "me", "quiet", "example.org"));
+	assert_false(may_send(&l, "me", "you-only", "example.org"));
+	assert_false(may_send(&l, "me", "nobody", "example.org"));
+	assert_false(may_send(&l, "me", "me", "example.com"));
+	assert_false(may_send(&l, "me", "x", "off.example"));
+	assert_false(may_send(&l, "me", "", ""));
+	unload(&l);
+}
+
+static void limits_keys_and_unix_users_are_known(void **state)
+{
+	(void)state;
+	struct loaded l;
+	uint8_t key[CONFIG_KEY_SIZE] = {0};
+	load_good(&l, SERVER "limits: {sent_per_day: unlimited}\n",
+	          DOMAINS
+	          "    first_time_recipients_per_day: 7\n"
+	          "    client_keys: [\"SHA256:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:"
+	          "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\"]\n"
+	          "    unix_users: [www-data, 1000]\n");
+	const struct config_account *me = &l.config->accounts.v[0];
+	assert_true(me->sent_per_day == CONFIG_UNLIMITED);
+	assert_int_equal(me->first_time_recipients_per_day, 7);
+	assert_int_equal(l.config->limits.first_time_recipients_per_day, 200);
+	assert_false(l.config->logins.cram_md5);
+	assert_true(config_has_keys(l.config) && config_has_unix_users(l.config));
+	assert_null(config_key_find(l.config, key));
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i % 16 * 0x11);
+	assert_ptr_equal(config_key_find(l.config, key), me);
+	unload(&l);
+	load_good(&l, SERVER, DOMAINS);
+	assert_false(config_has_keys(l.config) || config_has_unix_users(l.config));
+	assert_null(config_key_find(l.config, key));
+	unload(&l);
+}
+
 static void every_default_and_example_is_valid(void **state)
 {
 	(void)state;
@@ -145,8 +212,9 @@ struct bad {
 	const char *mend;            /* part of it */
 };
 
-#define D DOMAINS
-#define S SERVER
+#define D   DOMAINS
+#define S   SERVER
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 static const struct bad bad_cases[] = {
         /* grammar */
         {"hostname: [a\n", NULL, 2, 1, "s", "not valid YAML", "brackets"},
@@ -225,6 +293,19 @@ static const struct bad bad_cases[] = {
         /* domains.yaml */
         {NULL, D "    adresses: []\n", 6, 5, "d", "`adresses`", "did you mean `addresses`?"},
         {NULL, D "    secret: x\n", 6, 5, "d", "no secret", "account password"},
+        {NULL, D "    sent_per_day: many\n", 6, 19, "d", "whole number", ""},
+        {NULL, D "    sent_per_day: 0\n", 6, 19, "d", "from 1 to", ""},
+        {NULL, D "    client_keys: [abc]\n", 6, 19, "d", "must be the SHA-256", ""},
+        {NULL, D "    client_keys: [" KEY "0]\n", 6, 19, "d", "must be the SHA-256", ""},
+        {NULL, D "    client_keys: [" KEY ", \"sha256:" KEY "\"]\n", 6, 85, "d",
+         "is already that of account `me`, line 4", "remove one"},
+        {NULL, D "    unix_users: [\"-1\"]\n", 6, 18, "d", "name or number of a Unix user", ""},
+        {NULL,
+         D "    unix_users: [a]\n  you:\n    addresses: [y@example.org]\n"
+           "    unix_users: [b, a]\n",
+         9, 21, "d", "is already that of account `me`", ""},
+        {NULL, D "aliases:\n  a@example.org: {members: [me@example.org], allow_from: 1}\n", 7, 58,
+         "d", "true or false", ""},
         {NULL, D "    quota: 10 KB\n", 6, 12, "d", "from 1 MiB", ""},
         {NULL, D "    full_name: \"a\\u0007\"\n", 6, 16, "d", "one line of text", ""},
         {NULL, D "  Big:\n    addresses: [b@example.org]\n", 6, 3, "d", "must be an account's name",
@@ -699,6 +780,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(defaults_are_filled_in),
+	        cmocka_unit_test(accounts_send_with_their_own_addresses),
+	        cmocka_unit_test(limits_keys_and_unix_users_are_known),
 	        cmocka_unit_test(every_default_and_example_is_valid),
 	        cmocka_unit_test(paths_are_absolute),
 	        cmocka_unit_test(each_error_is_reported_with_place_and_mend),

@@ -42,6 +42,7 @@ void config_range_text(const struct config_field *field, struct buf *out)
 {
 	switch (field->type) {
 	case CONFIG_COUNT:
+	case CONFIG_LIMIT:
 	case CONFIG_PORT:
 		buf_printf(out, "from %" PRIu64 " to %" PRIu64, field->min, field->max);
 		return;

@@ -39,8 +39,16 @@ static void write_server(struct buf *out, const char *ip, unsigned port_base)
 	for (unsigned kind = 0; kind < CONFIG_SERVICE_COUNT; kind++)
 		add_service(out, kind, port_base + ports[kind]);
 	buf_add_str(out, "\n"
+	                 "logins:\n"
+	                 "  cram_md5: true\n"
+	                 "\n"
+	                 "resolver:\n"
+	                 "  timeout: 3s\n"
+	                 "\n"
 	                 "limits:\n"
-	                 "  rate_limits_on_loopback: false\n");
+	                 "  rate_limits_on_loopback: false\n"
+	                 "  sent_per_day: unlimited\n"
+	                 "  first_time_recipients_per_day: unlimited\n");
 }
 
 static void write_domains(struct buf *out, unsigned n_accounts)

@@ -268,3 +268,39 @@ const struct config_transport *config_transport_find(const struct config *config
 			return &config->transports.v[i];
 	return NULL;
 }
+
+const struct config_account *config_key_find(const struct config *config,
+                                             const uint8_t key[CONFIG_KEY_SIZE])
+{
+	const struct table_entry *entry =
+	        table_find(&config->tables->keys, slice_of(key, CONFIG_KEY_SIZE));
+	return entry ? &config->accounts.v[entry->value] : NULL;
+}
+
+bool config_has_keys(const struct config *config)
+{
+	for (size_t i = 0; i < config->accounts.n; i++)
+		if (config->accounts.v[i].client_keys.n > 0)
+			return true;
+	return false;
+}
+
+bool config_has_unix_users(const struct config *config)
+{
+	return config->tables->has_unix_users;
+}
+
+bool config_may_send_as(const struct config *config, const struct config_account *account,
+                        struct slice localpart, struct slice domain)
+{
+	struct config_lookup found;
+	config_lookup_address(config, localpart, domain, &found);
+	if (found.kind == CONFIG_LOOKUP_ACCOUNT)
+		return found.account == account;
+	if (found.kind != CONFIG_LOOKUP_ALIAS || !found.alias->allow_from)
+		return false;
+	for (size_t i = 0; i < found.alias->n_targets; i++)
+		if (found.alias->targets[i].account == account)
+			return true;
+	return false;
+}

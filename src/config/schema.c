@@ -36,11 +36,17 @@ static const struct config_format transport = {"name of a transport, or \"\"",
 static const struct config_format host = {"domain name or IP address", config_check_host};
 static const struct config_format route_domain = {"domain", config_check_route_domain};
 static const struct config_format mechanism = {"SASL mechanism", config_check_mechanism};
+static const struct config_format key = {"fingerprint", config_check_key};
+static const struct config_format unix_user = {"Unix user", config_check_unix_user};
 static const struct config_format login = {"login name", config_check_login};
 static const struct config_format reply_text = {"text", config_check_reply_text};
 
+static const struct config_format server = {"IP address", config_check_server};
+
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const resolver_modes[] = {"recursive", "forward", "trust", NULL};
+_Static_assert(CONFIG_RESOLVER_TRUST == 2, "the names are in the order of the enum");
 static const char *const plain_logins[] = {"never", "loopback", NULL};
 static const char *const transport_kinds[] = {"direct", "smtp", "submission",
                                               "socks",  "fail", NULL};
@@ -229,6 +235,14 @@ const struct config_field config_fields[] = {
         {CONFIG_SERVER, "limits.quota", CONFIG_QUOTA, AT(limits.quota), "unlimited", .min = MIB,
          .max = (1 << 20) * GIB, .doc = "Storage of an account that has no quota of its own.",
          .example = "10 GiB"},
+        {CONFIG_SERVER, "limits.sent_per_day", CONFIG_LIMIT, AT(limits.sent_per_day), "1000",
+         .min = 1, .max = 1000000000,
+         .doc = "Most recipients that an account may send to in 24 hours, unless it has a limit of "
+                "its own."},
+        {CONFIG_SERVER, "limits.first_time_recipients_per_day", CONFIG_LIMIT,
+         AT(limits.first_time_recipients_per_day), "200", .min = 1, .max = 1000000000,
+         .doc = "Most recipients in 24 hours that an account has never sent to before: a stolen "
+                "password is soon noticed, and of little use to a spammer."},
         {CONFIG_SERVER, "limits.rate_limits_on_loopback", CONFIG_BOOL,
          AT(limits.rate_limits_on_loopback), "false",
          .doc = "Whether the limits per address below also hold for clients on this machine."},
@@ -252,11 +266,19 @@ const struct config_field config_fields[] = {
         TIMEOUT(smtp_command, "5m", "For the next SMTP command (RFC 5321 section 4.5.3.2.7)."),
         TIMEOUT(smtp_data_block, "3m", "For the next piece of a message."),
         TIMEOUT(smtp_data_total, "30m", "For a whole message."),
+        TIMEOUT(smtp_login, "2m", "For a login, on submission connections."),
         TIMEOUT(imap_login, "1m", "For a login, on IMAP connections."),
         TIMEOUT(imap_idle, "30m",
                 "For the next IMAP command after login. RFC 9051 section 5.4 asks for at least 30 "
                 "minutes."),
         TIMEOUT(write, "5m", "For a client to take what is sent to it."),
+
+        {CONFIG_SERVER, "logins", CONFIG_GROUP, .doc = "How users may log in."},
+        {CONFIG_SERVER, "logins.cram_md5", CONFIG_BOOL, AT(logins.cram_md5), "false",
+         .doc = "Whether CRAM-MD5 is offered, an old mechanism whose verifier is cheap to guess "
+                "from for a thief of the data directory. After switching it on it works for "
+                "accounts whose password was set since; after switching it off its verifier is "
+                "gone at the next change of the password."},
 
         {CONFIG_SERVER, "rooms", CONFIG_GROUP, .doc = "Processes of the server."},
         {CONFIG_SERVER, "rooms.account_idle", CONFIG_DURATION, AT(rooms.account_idle_ms), "60s",
@@ -270,6 +292,47 @@ const struct config_field config_fields[] = {
          .doc = "For users' mail programs (submission and IMAP)."},
         {CONFIG_SERVER, "rooms.gates.web", CONFIG_COUNT, AT(rooms.gates.web), "1", .max = 64,
          .doc = "For browsers (HTTP)."},
+
+        {CONFIG_SERVER, "resolver", CONFIG_GROUP,
+         .doc = "How names are looked up in the DNS. Every answer is judged secure, insecure or "
+                "bogus (DNSSEC), and what rests on it is judged by that."},
+        {CONFIG_SERVER, "resolver.mode", CONFIG_ENUM, AT(resolver.mode), "recursive",
+         .choices = resolver_modes,
+         .doc = "recursive asks the servers of the world, from the root on, and validates. forward "
+                "asks `servers` and validates what they say. trust asks `servers`, or those of "
+                "/etc/resolv.conf, and believes them where that is allowed (`trust_ad`)."},
+        {CONFIG_SERVER, "resolver.servers", CONFIG_TEXTS, AT(resolver.servers),
+         .max = CONFIG_RESOLVER_SERVERS_MAX, .format = &server,
+         .doc = "Resolvers to ask, in the modes forward and trust. The port is 53 where none is "
+                "given.",
+         .example = "[192.0.2.53, \"[2001:db8::53]:5353\"]"},
+        {CONFIG_SERVER, "resolver.validate", CONFIG_BOOL, AT(resolver.validate), "true",
+         .doc = "Whether answers are validated, in the modes recursive and forward. If not, all "
+                "are "
+                "insecure: for networks whose resolver strips signatures."},
+        {CONFIG_SERVER, "resolver.trust_ad", CONFIG_BOOL, AT(resolver.trust_ad), "false",
+         .doc = "In the mode trust: whether servers beyond this machine are believed, too, when "
+                "they say that they have validated (the AD bit). Those on the loopback interface "
+                "are, and those of a resolv.conf with `options trust-ad`."},
+        {CONFIG_SERVER, "resolver.anchor", CONFIG_TEXT, AT(resolver.anchor),
+         "/usr/share/dns/root.key", .is_path = true, .format = &path,
+         .doc = "File with the keys (DNSKEY or DS records) that validation begins at. Where the "
+                "default does not exist, the root's keys of 2017 and 2024 are used."},
+        {CONFIG_SERVER, "resolver.hints", CONFIG_TEXT, AT(resolver.hints), "built-in",
+         .is_path = true, .format = &path,
+         .doc = "File with the addresses (A and AAAA records) of the root servers, for a network "
+                "with a root of its own. `built-in` is those of the world.",
+         .example = "/etc/mailkeep/root.hints"},
+        {CONFIG_SERVER, "resolver.timeout", CONFIG_DURATION, AT(resolver.timeout_ms), "15s",
+         .min = 1000, .max = 120000,
+         .doc = "Longest time for one lookup. After it the answer is a temporary failure."},
+        {CONFIG_SERVER, "resolver.cache_size", CONFIG_SIZE, AT(resolver.cache_size), "8 MiB",
+         .min = 256 * KIB, .max = 4 * GIB,
+         .doc = "Memory for answers that are kept as long as their owners allow."},
+        {CONFIG_SERVER, "resolver.max_lookups", CONFIG_COUNT, AT(resolver.max_lookups), "512",
+         .min = 16, .max = 10000,
+         .doc = "Most lookups under way at one time; three quarters of them for mail that comes "
+                "in. One more is a temporary failure at once."},
 
         {CONFIG_SERVER, "transports", CONFIG_MAP, AT(transports), .max = CONFIG_TRANSPORTS_MAX,
          .format = &name, ELEMENT(config_transport),
@@ -381,6 +444,32 @@ const struct config_field config_fields[] = {
          .doc = "Storage for the account's mail, or `unlimited`. The default is `limits.quota` of "
                 "mailkeep.yaml.",
          .example = "10 GiB"},
+        {CONFIG_DOMAINS, "accounts.*.sent_per_day", CONFIG_LIMIT, ACCOUNT_AT(sent_per_day),
+         .min = 1, .max = 1000000000,
+         .doc = "Most recipients that the account may send to in 24 hours, or `unlimited`. The "
+                "default is `limits.sent_per_day` of mailkeep.yaml.",
+         .example = "5000"},
+        {CONFIG_DOMAINS, "accounts.*.first_time_recipients_per_day", CONFIG_LIMIT,
+         ACCOUNT_AT(first_time_recipients_per_day), .min = 1, .max = 1000000000,
+         .doc = "Most recipients in 24 hours that the account has never sent to before, or "
+                "`unlimited`. The default is `limits.first_time_recipients_per_day` of "
+                "mailkeep.yaml.",
+         .example = "1000"},
+        {CONFIG_DOMAINS, "accounts.*.client_keys", CONFIG_TEXTS, ACCOUNT_AT(client_keys),
+         .max = 100, .format = &key,
+         .doc = "Public keys of TLS client certificates that log in without a password (SASL "
+                "EXTERNAL): the SHA-256 of each key, as `openssl x509 -in CERTIFICATE -pubkey "
+                "-noout | openssl pkey -pubin -outform DER | sha256sum` prints it. Only the key "
+                "counts, neither the certificate's names nor its dates. A key belongs to one "
+                "account.",
+         .example =
+                 "[\"sha256:6f1ed002ab5595859014ebf0951522d9f8a1c1e2b3d4c5f60718293a4b5c6d7e\"]"},
+        {CONFIG_DOMAINS, "accounts.*.unix_users", CONFIG_TEXTS, ACCOUNT_AT(unix_users), .max = 100,
+         .format = &unix_user,
+         .doc = "Unix users of this machine, by name or number, that may send as the account "
+                "without a password, by `mailkeep sendmail` and the socket submit.sock in the data "
+                "directory. A Unix user belongs to one account.",
+         .example = "[www-data, backup]"},
         {CONFIG_DOMAINS, "accounts.*.enabled", CONFIG_BOOL, ACCOUNT_AT(enabled), "true",
          .doc = "Whether the account may log in and gets mail. If not, senders are told to try "
                 "later."},
@@ -395,6 +484,9 @@ const struct config_field config_fields[] = {
          .doc = "Addresses that get the alias's mail: of accounts or of other aliases of this "
                 "server.",
          .example = "[ada@example.org, charles@example.org]"},
+        {CONFIG_DOMAINS, "aliases.*.allow_from", CONFIG_BOOL, ALIAS_AT(allow_from), "false",
+         .doc = "Whether the accounts behind the alias may send with its address, in From and as "
+                "the sender of the envelope."},
 };
 
 const size_t config_n_fields = N_ELEMENTS(config_fields);
@@ -478,6 +570,8 @@ const char *config_type_text(const struct config_field *field)
 		return "size";
 	case CONFIG_QUOTA:
 		return "size or unlimited";
+	case CONFIG_LIMIT:
+		return "number or unlimited";
 	case CONFIG_DURATION:
 		return "time";
 	case CONFIG_ENUM:

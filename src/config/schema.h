@@ -19,6 +19,7 @@ enum config_type {
 	CONFIG_PORT,  /* uint16_t */
 	CONFIG_SIZE,  /* uint64_t, bytes */
 	CONFIG_QUOTA, /* uint64_t, bytes, "unlimited" is CONFIG_UNLIMITED */
+	CONFIG_LIMIT, /* uint64_t, a number, "unlimited" is CONFIG_UNLIMITED */
 	CONFIG_DURATION, /* uint64_t, milliseconds */
 	CONFIG_ENUM,     /* an enum of ours (unsigned) */
 };

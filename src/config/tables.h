@@ -31,6 +31,8 @@ struct config_tables {
 	struct table accounts;  /* name: index */
 	struct table domains;   /* A-labels: index */
 	struct table addresses; /* canonical: ADDRESS_OF_… */
+	struct table keys;      /* CONFIG_KEY_SIZE bytes: index of the account */
+	bool has_unix_users;
 	struct table own_names; /* the server's and listeners' names in A-labels */
 };
 

@@ -2,6 +2,7 @@
 #include "config/value.h"
 
 #include "config/name.h"
+#include "os/socket.h"
 
 #include <arpa/inet.h>
 #include <unistr.h>
@@ -212,6 +213,15 @@ struct status config_check_host(struct slice s)
 	return fail(ERR_SYNTAX, "must be a domain name or an IP address");
 }
 
+struct status config_check_server(struct slice s)
+{
+	struct os_address address;
+	if (is_ok(os_address_parse(s, 53, &address)) ||
+	    (is_ok(os_address_parse_port(s, &address)) && address.port > 0))
+		return ok();
+	return fail(ERR_SYNTAX, "must be an IP address, with a port or without");
+}
+
 /* RFC 5321 section 4.1.3, as far as addresses are known here. */
 static bool is_address_literal(struct slice s)
 {
@@ -275,4 +285,42 @@ bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6)
 	text[s.n] = 0;
 	*ret_is_v6 = strchr(text, ':') != NULL;
 	return inet_pton(*ret_is_v6 ? AF_INET6 : AF_INET, text, bytes) == 1;
+}
+
+bool config_parse_key(struct slice s, uint8_t *ret_key)
+{
+	uint8_t key[CONFIG_KEY_SIZE];
+	size_t n = 0;
+	if (slice_istarts(s, SLICE("sha256:")))
+		s = slice_from(s, strlen("sha256:"));
+	for (; s.n >= 2 && n < sizeof(key); n++) {
+		int high = ascii_hex_value(s.p[0]), low = ascii_hex_value(s.p[1]);
+		if (high < 0 || low < 0)
+			return false;
+		key[n] = (uint8_t)(high << 4 | low);
+		s = slice_from(s, 2);
+		if (s.n > 1 && s.p[0] == ':')
+			s = slice_from(s, 1);
+	}
+	if (n < sizeof(key) || s.n > 0)
+		return false;
+	memcpy(ret_key, key, sizeof(key));
+	return true;
+}
+
+struct status config_check_key(struct slice s)
+{
+	uint8_t key[CONFIG_KEY_SIZE];
+	return config_parse_key(s, key)
+	               ? ok()
+	               : fail(ERR_SYNTAX, "must be the SHA-256 of a public key: sha256: and 64 "
+	                                  "hexadecimal digits");
+}
+
+struct status config_check_unix_user(struct slice s)
+{
+	uint32_t number;
+	if (slice_to_u32(s, UINT32_MAX - 1, &number) || is_ok(config_check_user(s)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be the name or number of a Unix user");
 }

@@ -38,5 +38,15 @@ struct status config_check_mechanism(struct slice s);    /* SASL, for a login el
 struct status config_check_login(struct slice s);        /* a name to log in with elsewhere */
 struct status config_check_reply_text(struct slice s);   /* of an SMTP reply */
 
+struct status config_check_key(struct slice s);       /* see config_parse_key */
+struct status config_check_unix_user(struct slice s); /* name or number of a Unix user */
+
+/* A fingerprint of a public key: "sha256:" (or nothing) and 64 hexadecimal digits, colons between
+ * them or not. ret_key has room for CONFIG_KEY_SIZE bytes. */
+bool config_parse_key(struct slice s, uint8_t *ret_key);
+
+/* An IP address, with a port or without: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53". */
+struct status config_check_server(struct slice s);
+
 /* IPv4 or IPv6 text. bytes has room for 16. */
 bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6);
