@@ -462,11 +462,18 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	return ok();
 }
 
+static void tell_of_damage(void *context, struct slice id, const char *why)
+{
+	(void)context;
+	log_error(0, "key put aside, it cannot be used", LOG_SLICE("key", id), LOG_STR("why", why));
+}
+
 static struct status begin(struct room *room)
 {
 	struct vault_room *vault = room->state;
 	struct os_fault fault = {0};
-	struct vault_options options = {.dir_fd = vault->dir_fd, .clock = clock_real()};
+	struct vault_options options = {
+	        .dir_fd = vault->dir_fd, .clock = clock_real(), .damaged = tell_of_damage};
 	struct status status = vault_open(&options, &vault->vault, &fault);
 	if (!is_ok(status)) {
 		log_error(0, "vault cannot be opened", LOG_STATUS(status),

@@ -11,6 +11,7 @@
  * A key in use is never changed: a change makes a new object and swaps it in under the lock, so
  * signing holds the lock for reading only. Renewal keeps the key, so that TLSA records stay valid.
  */
+#include "os/file.h"
 #include "vault/vault_private.h"
 
 #include "base/cursor.h"
@@ -248,6 +249,21 @@ static struct status store(struct vault *vault, struct vault_key *key, struct os
 	return status;
 }
 
+/* A key that cannot be read serves nobody, but nor may it stop the others: the file is kept aside,
+ * under its name, and who opened the vault is told. */
+static struct status put_aside(struct vault *vault, struct slice id, const char *why,
+                               struct os_fault *ret_fault)
+{
+	char from[SEALED_PATH_MAX], to[SEALED_PATH_MAX];
+	TRY(sealed_file_path("keys", id, from));
+	TRY(sealed_file_path("damaged", id, to));
+	TRY(file_mkdir_all(vault->options.dir_fd, "damaged", 0700, ret_fault));
+	TRY(file_rename(vault->options.dir_fd, from, vault->options.dir_fd, to, ret_fault));
+	if (vault->options.damaged)
+		vault->options.damaged(vault->options.context, id, why);
+	return ok();
+}
+
 struct status vault_keys_load(struct vault *vault, struct os_fault *ret_fault)
 {
 	CLEANUP(arena_done) struct arena arena;
@@ -256,9 +272,18 @@ struct status vault_keys_load(struct vault *vault, struct os_fault *ret_fault)
 	arena_init(&arena, (size_t)(4 * MIB));
 	TRY(sealed_file_list(vault->options.dir_fd, "keys", &ids, &n, &arena));
 	for (size_t i = 0; i < n; i++) {
-		struct vault_key *key;
-		TRY(load_key(vault, ids[i], &key, ret_fault));
-		TRY(put(vault, key));
+		struct vault_key *key = NULL;
+		struct os_fault fault = {0};
+		struct status status = load_key(vault, ids[i], &key, &fault);
+		if (is_ok(status))
+			status = put(vault, key);
+		else if (status.code == ERR_CORRUPT || status.code == ERR_INVALID)
+			status = put_aside(vault, ids[i], fault.text, &fault);
+		if (!is_ok(status)) {
+			if (ret_fault)
+				*ret_fault = fault;
+			return status;
+		}
 	}
 	return ok();
 }

@@ -3,6 +3,7 @@
  *	passwords/ACCOUNT   verifiers of one account's password
  *	keys/ID             a TLS private key with its certificate chain
  *	secrets/NAME        a secret that the config names (a transport's password)
+ *	damaged/            key files that could not be read, put aside for a person to look at
  *	seed                random, for invented answers about accounts that do not exist
  *
  * Every file has a version and a checksum, mode 0600, and is replaced atomically and durably. All
@@ -35,9 +36,13 @@ struct vault_options {
 	bool cram_md5;       /* keep what CRAM-MD5 needs; cheap to guess from, so off by default */
 	unsigned n_hashing;  /* Argon2 computations at once, default 2: bounds memory */
 	unsigned remember_s; /* how long a success is remembered, default 300 */
+	/* Told at opening of each key file that cannot be read: it is put aside, so that one
+	 * damaged file does not keep everybody out. May be NULL. */
+	void (*damaged)(void *context, struct slice id, const char *why);
+	void *context;
 };
 
-/* Reads all keys; CORRUPT or what the file system says, in words in ret_fault. Creates the
+/* Reads all keys; what the file system says, in words in ret_fault. Creates the
  * directory's inside at first use. */
 struct status vault_open(const struct vault_options *options, struct vault **ret_vault,
                          struct os_fault *ret_fault);
