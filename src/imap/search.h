@@ -10,10 +10,11 @@
 
 /* In the order of what they cost. */
 enum imap_search_cost {
-	IMAP_COST_VIEW,   /* flags, sizes, numbers */
-	IMAP_COST_SENT,   /* the Date header's day, kept by the store */
-	IMAP_COST_HEADER, /* the header is read */
-	IMAP_COST_BODY,   /* all of the message is read and decoded */
+	IMAP_COST_VIEW,    /* flags, sizes, numbers */
+	IMAP_COST_SUMMARY, /* what the store keeps beside a message: the Date header's day, ENVELOPE
+	                    */
+	IMAP_COST_HEADER,  /* the header is read */
+	IMAP_COST_BODY,    /* all of the message is read and decoded */
 };
 
 enum imap_search_op {
@@ -33,6 +34,7 @@ enum imap_search_op {
 	IMAP_SEARCH_RECEIVED_BEFORE, /* (OLDER) */
 	IMAP_SEARCH_MODSEQ,          /* at least number */
 	IMAP_SEARCH_EMAILID,         /* number */
+	IMAP_SEARCH_ENVELOPE,        /* the envelope's field (number) contains text */
 	IMAP_SEARCH_HEADER,          /* field contains text; empty text: it is there */
 	IMAP_SEARCH_BODY,            /* text */
 	IMAP_SEARCH_TEXT,
@@ -65,7 +67,7 @@ struct imap_search {
 	bool bad_charset;
 	unsigned n_keys, n_body_keys;
 	enum imap_search_cost cost;
-	bool needs_sent;
+	bool needs_envelope;
 };
 
 /* Everything behind "SEARCH". */

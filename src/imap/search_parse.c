@@ -7,6 +7,7 @@
  * way is `at`, its parents are linked, and nothing recurses. Limits: IMAP_SEARCH_KEYS_MAX,
  * IMAP_SEARCH_DEPTH_MAX, IMAP_SEARCH_BODY_KEYS_MAX. Keys of one list are sorted by what they cost.
  */
+#include "imap/envelope_text.h"
 #include "imap/search.h"
 #include "text/fold.h"
 #include "text/utf8.h"
@@ -98,7 +99,7 @@ enum argument {
 	DAY, /* number: -1 before, 0 on, 1 since */
 	SECONDS,
 	TEXT,
-	FIELD_TEXT, /* header field of the same name */
+	ENVELOPE_TEXT, /* number: the field of the envelope; a header field has the same name */
 	FIELD_AND_TEXT,
 	MODSEQ,
 	EMAIL_ID,
@@ -116,15 +117,15 @@ static const struct key_name {
 } key_names[] = {
         {"ALL", IMAP_SEARCH_ALL, NOTHING, IMAP_COST_VIEW, 0, false},
         {"ANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, false},
-        {"BCC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"BCC", IMAP_SEARCH_ENVELOPE, ENVELOPE_TEXT, IMAP_COST_SUMMARY, IMAP_ENVELOPE_BCC, false},
         {"BEFORE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, -1, false},
         {"BODY", IMAP_SEARCH_BODY, TEXT, IMAP_COST_BODY, 0, false},
-        {"CC", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"CC", IMAP_SEARCH_ENVELOPE, ENVELOPE_TEXT, IMAP_COST_SUMMARY, IMAP_ENVELOPE_CC, false},
         {"DELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, false},
         {"DRAFT", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DRAFT, false},
         {"EMAILID", IMAP_SEARCH_EMAILID, EMAIL_ID, IMAP_COST_VIEW, 0, false},
         {"FLAGGED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_FLAGGED, false},
-        {"FROM", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"FROM", IMAP_SEARCH_ENVELOPE, ENVELOPE_TEXT, IMAP_COST_SUMMARY, IMAP_ENVELOPE_FROM, false},
         {"HEADER", IMAP_SEARCH_HEADER, FIELD_AND_TEXT, IMAP_COST_HEADER, 0, false},
         {"KEYWORD", IMAP_SEARCH_FLAGS, FLAG, IMAP_COST_VIEW, 0, false},
         {"LARGER", IMAP_SEARCH_LARGER, NUMBER, IMAP_COST_VIEW, 0, false},
@@ -139,15 +140,16 @@ static const struct key_name {
         {"SAVEDON", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 0, false},
         {"SAVEDSINCE", IMAP_SEARCH_SAVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
         {"SEEN", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_SEEN, false},
-        {"SENTBEFORE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, -1, false},
-        {"SENTON", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 0, false},
-        {"SENTSINCE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SENT, 1, false},
+        {"SENTBEFORE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SUMMARY, -1, false},
+        {"SENTON", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SUMMARY, 0, false},
+        {"SENTSINCE", IMAP_SEARCH_SENT_DAY, DAY, IMAP_COST_SUMMARY, 1, false},
         {"SINCE", IMAP_SEARCH_RECEIVED_DAY, DAY, IMAP_COST_VIEW, 1, false},
         {"SMALLER", IMAP_SEARCH_SMALLER, NUMBER, IMAP_COST_VIEW, 0, false},
-        {"SUBJECT", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"SUBJECT", IMAP_SEARCH_ENVELOPE, ENVELOPE_TEXT, IMAP_COST_SUMMARY, IMAP_ENVELOPE_SUBJECT,
+         false},
         {"TEXT", IMAP_SEARCH_TEXT, TEXT, IMAP_COST_BODY, 0, false},
         {"THREADID", IMAP_SEARCH_NONE, STRING_IGNORED, IMAP_COST_VIEW, 0, false},
-        {"TO", IMAP_SEARCH_HEADER, FIELD_TEXT, IMAP_COST_HEADER, 0, false},
+        {"TO", IMAP_SEARCH_ENVELOPE, ENVELOPE_TEXT, IMAP_COST_SUMMARY, IMAP_ENVELOPE_TO, false},
         {"UID", IMAP_SEARCH_UIDS, UID_SET, IMAP_COST_VIEW, 0, false},
         {"UNANSWERED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_ANSWERED, true},
         {"UNDELETED", IMAP_SEARCH_FLAGS, NOTHING, IMAP_COST_VIEW, STORE_DELETED, true},
@@ -170,6 +172,21 @@ static void read_seconds(struct parser *p, struct imap_search_key *key)
 {
 	imap_sp(p->c);
 	key->number = clock_now_s(p->s->options->clock) - (int64_t)imap_nz_number(p->c);
+}
+
+/* RFC 9051 section 6.4.4: the string is looked for "in the envelope structure's FROM field". */
+static void read_envelope_text(struct parser *p, struct imap_search_key *key,
+                               const struct key_name *name)
+{
+	key->field = slice_str(name->name);
+	key->number = name->number;
+	key->text = read_text(p);
+	if (key->text.n == 0) { /* any message that has the field */
+		key->op = IMAP_SEARCH_HEADER;
+		key->cost = IMAP_COST_HEADER;
+	} else {
+		p->search->needs_envelope = true;
+	}
 }
 
 static void read_argument(struct parser *p, struct imap_search_key *key,
@@ -195,9 +212,8 @@ static void read_argument(struct parser *p, struct imap_search_key *key,
 	case TEXT:
 		key->text = read_text(p);
 		break;
-	case FIELD_TEXT:
-		key->field = slice_str(name->name);
-		key->text = read_text(p);
+	case ENVELOPE_TEXT:
+		read_envelope_text(p, key, name);
 		break;
 	case FIELD_AND_TEXT:
 		imap_sp(p->c);
@@ -304,7 +320,6 @@ static void read_named_key(struct parser *p)
 			return;
 		key->cost = key_names[i].cost;
 		p->search->n_body_keys += key->cost == IMAP_COST_BODY;
-		p->search->needs_sent |= key->cost == IMAP_COST_SENT;
 		if (p->search->n_body_keys > IMAP_SEARCH_BODY_KEYS_MAX)
 			cursor_fail(p->c, "the search looks for too many texts");
 		read_argument(p, key, &key_names[i]);

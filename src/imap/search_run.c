@@ -2,36 +2,38 @@
  *
  * The tree is walked by its links: down to the first leaf, and from each answer up and to the right
  * until it is settled. Keys of a list come in the order of their cost, so that what is cheap
- * decides first; the header, the structure and the text of a message are read only when a key gets
- * that far. Text is compared as i;unicode-casemap, decoded from its transfer encoding, charset and
- * encoded words (RFC 9051 section 6.4.4); parts that are no text are not searched.
+ * decides first; the summary, the header, the structure and the text of a message are read only
+ * when a key gets that far, with those of the messages that may be next (read_ahead.h). Text is
+ * compared as i;unicode-casemap, decoded from its transfer encoding, charset and encoded words (RFC
+ * 9051 section 6.4.4); parts that are no text are not searched.
  *
  * A search that takes long says so every PROGRESS_MS (RFC 9585) and ends when the session must.
  */
+#include "imap/envelope_text.h"
 #include "imap/fetch_body.h"
+#include "imap/read_ahead.h"
 #include "imap/search.h"
 #include "message/body.h"
 #include "message/header.h"
-#include "message/word.h"
 #include "text/fold.h"
 
-#define PROGRESS_MS    10000
-#define FIELD_TEXT_MAX ((size_t)MESSAGE_FIELD_SIZE_MAX * 8)
+#define PROGRESS_MS 10000
 
 struct search_run {
 	struct imap_session *s;
 	const struct store_view *view;
-	int32_t *sent_days; /* of all messages of the view; NO_DAY without one */
+	const struct imap_search_key *root;
 	const struct store_entry *entry;
 	uint32_t index;
-	bool header_read;
+	struct imap_summaries summaries;
+	struct imap_ahead messages;
+	bool summary_read, header_read;
+	struct store_summary summary;
 	struct buf header_bytes; /* of messages in files */
 	struct slice header;
-	struct buf text, folded; /* of a field or a piece of a body */
+	struct imap_fold fold; /* of a field */
 	struct status status;
 };
-
-#define NO_DAY INT32_MIN
 
 static int64_t day_of(int64_t unix_s)
 {
@@ -45,31 +47,37 @@ static struct status read_header(struct search_run *run)
 	struct slice bytes;
 	if (run->header_read)
 		return ok();
-	TRY(imap_open_message(run->s, run->entry));
+	TRY(imap_ahead_open(&run->messages, run->index));
 	run->header_read = true;
 	TRY(imap_header_block(run->s, &run->header_bytes, &bytes));
 	run->header = bytes;
 	return ok();
 }
 
-static bool folded_contains(struct search_run *run, struct slice text, struct slice wanted)
+static bool summary_is_read(struct search_run *run)
 {
-	buf_reset(&run->folded);
-	text_unicode_casemap(text, &run->folded);
-	return slice_find(buf_slice(&run->folded), wanted) != SIZE_MAX;
+	if (!run->summary_read)
+		run->status = imap_summaries_get(&run->summaries, run->index, &run->summary);
+	run->summary_read = is_ok(run->status);
+	return run->summary_read;
+}
+
+static bool folded_contains(const struct search_run *run, struct slice wanted)
+{
+	return slice_find(buf_slice(&run->fold.folded), wanted) != SIZE_MAX;
 }
 
 /* A field's decoded value holds the text; with_name: or its name does. */
 static bool field_contains(struct search_run *run, const struct message_field *field,
                            bool with_name, struct slice wanted)
 {
-	buf_reset(&run->text);
+	buf_reset(&run->fold.folded);
 	if (with_name) {
-		buf_add(&run->text, field->name);
-		buf_add_str(&run->text, ": ");
+		text_unicode_casemap(field->name, &run->fold.folded);
+		buf_add_str(&run->fold.folded, ": ");
 	}
-	message_words_decode(field->bad ? field->raw : field->value, &run->text);
-	return folded_contains(run, buf_slice(&run->text), wanted);
+	imap_fold_words(&run->fold, field->bad ? field->raw : field->value);
+	return folded_contains(run, wanted);
 }
 
 static bool block_contains(struct search_run *run, struct slice block, struct slice wanted)
@@ -96,6 +104,22 @@ static bool match_header(struct search_run *run, const struct imap_search_key *k
 			return true;
 	}
 	return false;
+}
+
+static bool match_envelope(struct search_run *run, const struct imap_search_key *key)
+{
+	if (!summary_is_read(run))
+		return false;
+	if (imap_envelope_text(run->summary.envelope, (enum imap_envelope_field)key->number,
+	                       &run->fold))
+		return folded_contains(run, key->text);
+	return match_header(run, key);
+}
+
+static bool match_sent_day(struct search_run *run, const struct imap_search_key *key)
+{
+	return summary_is_read(run) && run->summary.sent_at != INT64_MIN &&
+	       run->summary.sent_day >= key->number && run->summary.sent_day <= key->number_to;
 }
 
 /* Looks for text in pieces: the end of what was searched is kept for a match across the border. */
@@ -219,8 +243,7 @@ static bool match_leaf(struct search_run *run, const struct imap_search_key *key
 	case IMAP_SEARCH_SAVED_DAY:
 		return is_in(day_of(e->saved_at), key);
 	case IMAP_SEARCH_SENT_DAY:
-		return run->sent_days[run->index] != NO_DAY &&
-		       is_in(run->sent_days[run->index], key);
+		return match_sent_day(run, key);
 	case IMAP_SEARCH_RECEIVED_AFTER:
 		return e->received_at >= key->number;
 	case IMAP_SEARCH_RECEIVED_BEFORE:
@@ -229,6 +252,8 @@ static bool match_leaf(struct search_run *run, const struct imap_search_key *key
 		return e->modseq >= (uint64_t)key->number;
 	case IMAP_SEARCH_EMAILID:
 		return e->message.v == key->number;
+	case IMAP_SEARCH_ENVELOPE:
+		return match_envelope(run, key);
 	case IMAP_SEARCH_HEADER:
 		return match_header(run, key);
 	case IMAP_SEARCH_BODY:
@@ -273,26 +298,36 @@ static bool match(struct search_run *run, const struct imap_search_key *root)
 
 /* ---- the run -------------------------------------------------------------------------------- */
 
-static struct status keep_sent_day(void *context, uint32_t index, const struct store_entry *entry,
-                                   const struct store_summary *summary)
+static void set_message(struct search_run *run, uint32_t index)
 {
-	struct search_run *run = context;
-	(void)entry;
-	if (summary->sent_at != INT64_MIN)
-		run->sent_days[index] = summary->sent_day;
-	return ok();
+	run->index = index;
+	run->entry = store_view_at(run->view, index);
+	run->summary_read = run->header_read = false;
 }
 
-static struct status read_sent_days(struct search_run *run)
+/* Whether what the view knows leaves it open that the message matches. */
+static bool may_match(struct search_run *run)
 {
-	static const struct store_summary_ops ops = {NULL, keep_sent_day};
-	uint32_t n = store_view_count(run->view);
-	run->sent_days = base_alloc((size_t)n * sizeof(run->sent_days[0]));
-	for (uint32_t i = 0; i < n; i++)
-		run->sent_days[i] = NO_DAY;
-	if (n == 0)
-		return ok();
-	return store_summaries(run->s->store, run->view, 0, n - 1, STORE_COLUMN_SENT, &ops, run);
+	const struct imap_search_key *key = run->root->children;
+	for (; key && key->cost == IMAP_COST_VIEW; key = key->next)
+		if (!match(run, key))
+			return false;
+	return true;
+}
+
+/* Of the messages behind *index, the first that may match. */
+static bool next_candidate(void *context, uint32_t *index)
+{
+	struct search_run *run = context;
+	struct search_run other = {.view = run->view, .root = run->root, .status = ok()};
+	for (uint32_t i = *index + 1; i < store_view_count(run->view); i++) {
+		set_message(&other, i);
+		if (may_match(&other)) {
+			*index = i;
+			return true;
+		}
+	}
+	return false;
 }
 
 static struct status progress(struct imap_session *s, int64_t *next_ms)
@@ -316,14 +351,10 @@ static struct status run_all(struct search_run *run, const struct imap_search *s
 	struct imap_session *s = run->s;
 	bool slow = search->cost >= IMAP_COST_HEADER;
 	int64_t next_ms = clock_monotonic_ms(s->options->clock) + PROGRESS_MS;
-	if (search->needs_sent)
-		TRY(read_sent_days(run));
 	for (uint32_t i = 0; i < store_view_count(run->view); i++) {
 		if (slow)
 			TRY(progress(s, &next_ms));
-		run->index = i;
-		run->entry = store_view_at(run->view, i);
-		run->header_read = false;
+		set_message(run, i);
 		bool matches = match(run, search->root);
 		if (run->status.code == ERR_NOT_FOUND) /* expunged meanwhile */
 			run->status = ok();
@@ -339,15 +370,18 @@ struct status imap_search_run(struct imap_session *s, const struct imap_search *
                                             const struct store_entry *entry),
                               void *context)
 {
-	struct search_run run = {.s = s, .view = s->selected.view, .status = ok()};
+	struct search_run run = {
+	        .s = s, .view = s->selected.view, .root = search->root, .status = ok()};
+	unsigned columns = search->needs_envelope ? STORE_COLUMN_ENVELOPE : STORE_COLUMN_SENT;
+	imap_summaries_init(&run.summaries, s, columns, 1, next_candidate, &run);
+	imap_ahead_init(&run.messages, s, 1, next_candidate, &run);
+	imap_fold_init(&run.fold);
 	buf_init(&run.header_bytes, MESSAGE_HEADER_SIZE_MAX * 2);
-	buf_init(&run.text, FIELD_TEXT_MAX);
-	buf_init(&run.folded, FIELD_TEXT_MAX * 4);
 	struct status status = run_all(&run, search, found, context);
-	base_free(run.sent_days);
+	imap_summaries_done(&run.summaries);
+	imap_ahead_done(&run.messages);
+	imap_fold_done(&run.fold);
 	buf_done(&run.header_bytes);
-	buf_done(&run.text);
-	buf_done(&run.folded);
 	imap_shrink_parsed(s);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* The printer of ENVELOPE and BODYSTRUCTURE: whatever the message, what comes out is a well-formed
  * list. */
 #include "base/cursor.h"
+#include "imap/envelope_text.h"
 #include "imap/fetch_body.h"
 #include "imap/summarize.h"
 #include "imap/syntax.h"
@@ -61,6 +62,20 @@ static void check_header_size(struct slice message)
 	arena_done(&arena);
 }
 
+/* SEARCH reads back every field of an envelope that is printed, but for full lists; and survives
+ * any bytes in its place. */
+static void check_texts(struct slice envelope, struct slice bytes)
+{
+	struct imap_fold fold;
+	imap_fold_init(&fold);
+	for (int field = IMAP_ENVELOPE_SUBJECT; field <= IMAP_ENVELOPE_BCC; field++) {
+		bool told = imap_envelope_text(envelope, (enum imap_envelope_field)field, &fold);
+		ASSERT(told || envelope.n < 50 || envelope.n > MESSAGE_ADDRESSES_MAX);
+		(void)imap_envelope_text(bytes, (enum imap_envelope_field)field, &fold);
+	}
+	imap_fold_done(&fold);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena arena;
@@ -71,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct status status = imap_summarize(&m.reader, &arena, &summary);
 	ASSERT(is_ok(status));
 	ASSERT(check_list(summary.envelope) == 10);
+	check_texts(summary.envelope, m.bytes);
 	check_list(summary.body);
 	check_list(summary.bodystructure);
 	ASSERT(slice_index(summary.bodystructure, 0) == SIZE_MAX);
