@@ -191,14 +191,14 @@ static struct status handshake(struct tls_stream *t, int64_t deadline)
 	for (;;) {
 		struct status why = fail(ERR_TLS, "TLS handshake failed");
 		ERR_clear_error();
-		int result = SSL_accept(t->ssl);
+		int result = SSL_do_handshake(t->ssl);
 		if (result == 1)
 			return left_ms(deadline) == 0
 			               ? fail(ERR_TIMEOUT, "TLS handshake took too long")
 			               : ok();
 		enum tls_io io = tls_connection_outcome(t->ssl, result, &why);
 		if (io == TLS_IO_FAILED || io == TLS_IO_END || io == TLS_IO_DONE)
-			return why;
+			return t->side ? t->side->explain(t, why) : why;
 		TRY(wait_for(t, io, deadline));
 	}
 }
@@ -206,11 +206,11 @@ static struct status handshake(struct tls_stream *t, int64_t deadline)
 static struct status op_start_tls(struct stream *s, int timeout_ms)
 {
 	struct tls_stream *t = self(s);
-	if (!t->context)
+	if (!t->context && !t->side)
 		return fail(ERR_UNSUPPORTED, "TLS is not configured here");
 	if (t->ssl)
 		return fail(ERR_INVALID, "TLS is on already");
-	t->ssl = tls_context_connection(t->context, t->fd);
+	t->ssl = t->side ? t->side->begin(t) : tls_context_connection(t->context, t->fd);
 	if (!t->ssl)
 		return broke(t, tls_openssl_fail(ERR_IO, "cannot begin TLS"));
 	struct status status = handshake(t, deadline_in(timeout_ms));
@@ -250,8 +250,12 @@ void tls_stream_init(struct tls_stream *t, int fd, struct tls_context *context)
 
 void tls_stream_done(struct tls_stream *t)
 {
-	SSL_free(t->ssl);
+	if (t->side)
+		t->side->end(t);
+	else
+		SSL_free(t->ssl);
 	t->ssl = NULL;
+	t->side = NULL;
 	tls_context_unref(t->context);
 	t->context = NULL;
 	if (t->fd >= 0)
@@ -299,7 +303,7 @@ static struct status exporter(SSL *ssl, uint8_t *value, size_t *ret_n)
 /* The hash of the certificate's own signature, SHA-256 in place of MD5 and SHA-1. */
 static struct status server_end_point(SSL *ssl, uint8_t *value, size_t *ret_n)
 {
-	X509 *cert = SSL_get_certificate(ssl);
+	X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
 	int digest_nid = NID_undef;
 	if (!cert || X509_get_signature_info(cert, &digest_nid, NULL, NULL, NULL) != 1 ||
 	    digest_nid == NID_undef)
@@ -320,8 +324,9 @@ static struct status unique(const SSL *ssl, uint8_t *value, size_t *ret_n)
 {
 	if (SSL_version(ssl) >= TLS1_3_VERSION || !has_unique_secret(ssl))
 		return fail(ERR_NOT_FOUND, "connection has no tls-unique binding");
-	size_t n = SSL_session_reused(ssl) ? SSL_get_finished(ssl, value, TLS_BINDING_MAX)
-	                                   : SSL_get_peer_finished(ssl, value, TLS_BINDING_MAX);
+	bool ours = (SSL_session_reused(ssl) == 1) == (SSL_is_server(ssl) == 1);
+	size_t n = ours ? SSL_get_finished(ssl, value, TLS_BINDING_MAX)
+	                : SSL_get_peer_finished(ssl, value, TLS_BINDING_MAX);
 	if (n == 0 || n > TLS_BINDING_MAX)
 		return fail(ERR_NOT_FOUND, "connection has no tls-unique binding");
 	*ret_n = n;
