@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define MAGIC 0x4d4b4950u /* "MKIP" */
@@ -27,6 +28,8 @@ struct header {
 	uint32_t reserved;
 };
 _Static_assert(sizeof(struct header) == 24, "no padding");
+
+#define BUFFER_SIZE (sizeof(struct header) + IPC_PACKET_MAX)
 
 struct ipc_channel {
 	int fd;
@@ -96,7 +99,8 @@ void ipc_channel_unref(struct ipc_channel *channel)
 	close(channel->fd);
 	pthread_mutex_destroy(&channel->lock);
 	pthread_cond_destroy(&channel->changed);
-	base_free(channel->buffer);
+	if (channel->buffer)
+		(void)munmap(channel->buffer, BUFFER_SIZE);
 	base_free(channel);
 }
 
@@ -206,6 +210,17 @@ static void collect_fds(struct msghdr *message, struct ipc_packet *packet)
 	}
 }
 
+/* Pages of its own: most packets are short, and what none has filled takes no memory. On the heap
+ * all of it would be cleared. */
+static uint8_t *new_buffer(void)
+{
+	void *p =
+	        mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		BUG("out of memory");
+	return p;
+}
+
 /* One packet into the channel's buffer. BUSY when nothing has arrived and flags say not to block.
  */
 static struct status receive_packet(struct ipc_channel *channel, int flags,
@@ -216,8 +231,8 @@ static struct status receive_packet(struct ipc_channel *channel, int flags,
 		struct cmsghdr align;
 	} control;
 	if (!channel->buffer)
-		channel->buffer = base_alloc(sizeof(struct header) + IPC_PACKET_MAX);
-	struct iovec part = {channel->buffer, sizeof(struct header) + IPC_PACKET_MAX};
+		channel->buffer = new_buffer();
+	struct iovec part = {channel->buffer, BUFFER_SIZE};
 	struct msghdr message = {.msg_iov = &part,
 	                         .msg_iovlen = 1,
 	                         .msg_control = control.bytes,
