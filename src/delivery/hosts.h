@@ -67,8 +67,8 @@ struct delivery_host {
 	struct delivery_ip literal;
 };
 
-/* What is known of the way from the domain to its hosts. A failure tells code, enhanced code and
- * reason as they go into a report (RFC 3463). */
+/* What is known of the way from the domain to its hosts. A failure tells the enhanced code and
+ * the reason as they go into a report (RFC 3463). */
 struct delivery_hosts {
 	enum delivery_hosts_outcome outcome;
 	struct delivery_host v[DELIVERY_HOSTS_MAX];
@@ -81,7 +81,6 @@ struct delivery_hosts {
 	/* Of the domain as asked and of its MX records, CNAMEs included: their minimum; BOGUS never
 	 * comes with FOUND. */
 	enum dns_security security;
-	uint16_t code;
 	char enhanced[8];
 	char why[DELIVERY_REASON_MAX];
 };

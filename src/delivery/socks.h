@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "base/stream.h"
 
 #define SOCKS_NAME_MAX     255u /* of a user, password or host, RFC 1928 section 5, RFC 1929 */
@@ -36,10 +37,11 @@ struct socks_login {
 	X(8, "address type not supported by the proxy")
 const char *socks_reply_text(int reply);
 
-/* Blocks for at most timeout_ms for each step of the three; sets the stream's timeout and restores
- * it. AUTH when the proxy wants another login or refuses ours, DENIED for reply 2, TEMPORARY for
- * the other replies (with ret_reply, which may be NULL), INVALID for a user, password or name that
- * does not fit, PROTOCOL for nonsense, and what the stream says. After a failure the connection is
- * of no use. */
+/* Blocks for at most timeout_ms in all; sets the stream's timeout and restores it. AUTH when the
+ * proxy wants another login or refuses ours, DENIED for reply 2, TEMPORARY for the other replies
+ * (with ret_reply, which may be NULL), INVALID for a user, password or name that does not fit,
+ * TIMEOUT, PROTOCOL for nonsense, and what the stream says. After a failure the connection is of no
+ * use. login may be NULL. */
 struct status socks_connect(struct stream *stream, const struct socks_target *target,
-                            const struct socks_login *login, int timeout_ms, int *ret_reply);
+                            const struct socks_login *login, const struct clock *clock,
+                            int timeout_ms, int *ret_reply);
