@@ -475,6 +475,18 @@ struct zygote {
 	        *charsets; /* kept for life: what is loaded stays usable in the children */
 };
 
+/* libcrypto's first use takes 140 KB, which every room would have of its own. */
+static struct status warm_tickets(void)
+{
+	static const uint8_t no_key[TICKET_KEY_SIZE];
+	const struct ticket_claims nobody = {.account = "nobody", .protocol = TICKET_IMAP};
+	struct buf ticket;
+	buf_init(&ticket, TICKET_MAX);
+	struct status status = ticket_make(no_key, &nobody, &ticket);
+	buf_done(&ticket);
+	return status;
+}
+
 static struct status warm(struct room *room, struct sandbox_context *walls)
 {
 	process_title_set(&room->title, "zygote");
@@ -485,6 +497,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	TRY(file_open_dir(AT_FDCWD, path, &zygote->accounts_dir, &fault));
 	mallopt(M_ARENA_MAX, 2); /* sessions mostly wait: not a heap for each of their threads */
 	store_prepare_process();
+	TRY(warm_tickets());
 	zygote->charsets = text_charsets_warm();
 	TRY(sandbox_filter_new(SANDBOX_ACCOUNT, &zygote->filter));
 	walls->own_dir = zygote->accounts_dir;
