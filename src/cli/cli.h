@@ -164,6 +164,7 @@ int cli_address_find(struct cli *cli);
 int cli_alias_add(struct cli *cli);
 int cli_alias_rm(struct cli *cli);
 int cli_alias_list(struct cli *cli);
+int cli_dns_lookup(struct cli *cli);
 int cli_rooms(struct cli *cli);
 int cli_serve(struct cli *cli);
 int cli_localserve(struct cli *cli);

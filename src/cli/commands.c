@@ -1,5 +1,6 @@
 /* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
 #include "cli/cli.h"
+#include "cli/dns.h"
 
 const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
         [CLI_OPTION_CONFIG] =
@@ -179,6 +180,27 @@ const struct cli_command cli_commands[] = {
          .run = cli_alias_rm},
         {"alias list", "List aliases with their members", .takes_config = true, .has_json = true,
          .examples = "mailkeep alias list", .run = cli_alias_list},
+
+        {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
+         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
+         .has_json = true,
+         .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
+                 "any script. The first line begins with secure (validated up to the trust "
+                 "anchor), insecure (not signed) or bogus (validation failed; nothing is "
+                 "shown then). Aliases (CNAME) that were followed come with the status of each. "
+                 "The exit status is 0 when there was an answer, also that there is nothing.\n\n"
+                 "No running server is asked: the lookup is made by this command, from the root "
+                 "servers on or through the --resolver, and validated.",
+         .examples = "mailkeep dns lookup MX example.org\n"
+                     "mailkeep dns lookup TLSA _25._tcp.mail.example.org --json\n"
+                     "mailkeep dns lookup A example.org --resolver 192.0.2.53",
+         .run = cli_dns_lookup},
 
         {"help", "Explain a command", .args = {{"COMMAND", CLI_COMMAND, true, true}},
          .examples = "mailkeep help account add", .run = cli_help},

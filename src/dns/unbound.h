@@ -23,6 +23,11 @@
 #define DNS_UNBOUND_CACHE       ((size_t)8 * 1024 * 1024)
 #define DNS_UNBOUND_LOOKUPS     512u
 
+/* The root's keys of 2017 and 2024, for machines without Debian's dns-root-data. */
+#define DNS_UNBOUND_ROOT_ANCHORS                                                                   \
+	". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"     \
+	". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n"
+
 struct dns_unbound;
 
 struct dns_unbound_options {

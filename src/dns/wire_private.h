@@ -7,7 +7,8 @@
 static inline uint16_t wire_u16(struct cursor *c)
 {
 	struct slice s = cursor_take(c, 2);
-	return s.n == 2 ? (uint16_t)(s.p[0] << 8 | s.p[1]) : 0;
+	unsigned value = s.n == 2 ? (unsigned)s.p[0] << 8 | s.p[1] : 0;
+	return (uint16_t)value;
 }
 static inline uint32_t wire_u32(struct cursor *c)
 {

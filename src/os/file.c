@@ -62,6 +62,16 @@ struct status file_read(int dir_fd, const char *name, size_t max, struct arena *
 	return read_open_file(fd, name, max, arena, ret_bytes, ret_fault);
 }
 
+struct status file_read_path(const char *path, size_t max, struct arena *arena,
+                             struct slice *ret_bytes, struct os_fault *ret_fault)
+{
+	CLEANUP(fd_close)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return os_fail(ret_fault, errno, "cannot open", path);
+	return read_open_file(fd, path, max, arena, ret_bytes, ret_fault);
+}
+
 struct status file_read_fd(int fd, size_t max, struct arena *arena, struct slice *ret_bytes,
                            struct os_fault *ret_fault)
 {

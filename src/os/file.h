@@ -22,6 +22,10 @@ struct status file_open_dir(int dir_fd, const char *name, int *ret_fd, struct os
  * too when the arena's budget is spent). */
 struct status file_read(int dir_fd, const char *name, size_t max, struct arena *arena,
                         struct slice *ret_bytes, struct os_fault *ret_fault);
+/* For what the administrator names, before a sandbox closes: an ordinary path, symbolic links are
+ * followed (/etc/resolv.conf is one as often as not). */
+struct status file_read_path(const char *path, size_t max, struct arena *arena,
+                             struct slice *ret_bytes, struct os_fault *ret_fault);
 /* The same from an open descriptor, from its start. */
 struct status file_read_fd(int fd, size_t max, struct arena *arena, struct slice *ret_bytes,
                            struct os_fault *ret_fault);

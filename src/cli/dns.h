@@ -1,0 +1,29 @@
+/* The resolver of commands that look things up: their options --resolver, --anchor, --hints,
+ * --trust and --timeout, as far as they declare them. */
+#pragma once
+
+#include "cli/cli.h"
+#include "dns/stub.h"
+#include "dns/unbound.h"
+
+#define CLI_RESOLVER_OPTION                                                                        \
+	{                                                                                          \
+		"resolver", "ADDRESS[:PORT]", CLI_ANY,                                             \
+		        "Resolver to ask, instead of the servers of the world"                     \
+	}
+#define CLI_ANCHOR_OPTION                                                                          \
+	{                                                                                          \
+		"anchor", "FILE", CLI_ANY,                                                         \
+		        "Keys that validation begins at (/usr/share/dns/root.key)"                 \
+	}
+
+struct cli_resolver {
+	struct dns_unbound *unbound;
+	struct dns_stub stub;
+	const struct dns_resolver *resolver;
+	int timeout_ms;
+};
+
+/* 0, or the failure's exit status when it is explained already. */
+int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver);
+void cli_resolver_done(struct cli_resolver *resolver);
