@@ -264,7 +264,7 @@ static void fetch_message(struct fetch *f, uint32_t index, const struct store_en
 	if (now->flags != entry->flags) { /* RFC 9051 section 6.4.5: tell it with the body */
 		items |= IMAP_FETCH_FLAGS;
 		items |= imap_has(s, IMAP_CONDSTORE) ? IMAP_FETCH_MODSEQ | IMAP_FETCH_UID : 0u;
-		imap_remember_told(s, now->uid, now->modseq);
+		imap_remember_told(s, index, f->now);
 	}
 	open_response(f, index);
 	write_plain(f, items, now, f->now ? f->now : s->selected.view, &separator);

@@ -98,16 +98,18 @@ static void tell_results(struct imap_session *s, const struct imap_args *args,
 	uint64_t bits = cmd->flags.system_bits | keyword_bits(now, &cmd->flags);
 	struct imap_set_walk walk = imap_set_walk_of(s->selected.view, &cmd->uids);
 	const struct store_entry *before;
-	uint32_t index, at = 0;
+	uint32_t index, at = 0, n_now = store_view_count(now);
 	while (imap_set_next(&walk, &index, &before)) {
-		if (is_among(modified, n_modified, before->uid))
+		if (n_modified > 0 && is_among(modified, n_modified, before->uid))
 			continue;
 		/* Both views ascend: most often the next one is it. */
-		if (at >= store_view_count(now) || store_view_at(now, at)->uid.v != before->uid.v)
+		const struct store_entry *entry = at < n_now ? store_view_at(now, at) : NULL;
+		if (!entry || entry->uid.v != before->uid.v) {
 			at = store_view_lower_bound(now, before->uid);
-		if (at >= store_view_count(now))
+			entry = at < n_now ? store_view_at(now, at) : NULL;
+		}
+		if (!entry)
 			break;
-		const struct store_entry *entry = store_view_at(now, at);
 		if (entry->uid.v != before->uid.v)
 			continue; /* expunged meanwhile */
 		at++;
@@ -116,7 +118,7 @@ static void tell_results(struct imap_session *s, const struct imap_args *args,
 			imap_tell_flags(s, index, entry, now, args->uid);
 		else if (imap_has(s, IMAP_CONDSTORE) && entry->modseq != before->modseq)
 			tell_modseq(s, index, entry);
-		imap_remember_told(s, entry->uid, entry->modseq);
+		imap_remember_told(s, index, now);
 	}
 }
 

@@ -4,16 +4,19 @@
 
 static const struct {
 	uint64_t bit;
-	const char *name;
+	struct slice name;
 } system_flags[] = {
-        {STORE_ANSWERED, "\\Answered"}, {STORE_FLAGGED, "\\Flagged"}, {STORE_DELETED, "\\Deleted"},
-        {STORE_SEEN, "\\Seen"},         {STORE_DRAFT, "\\Draft"},
+        {STORE_ANSWERED, {(const uint8_t *)"\\Answered", 9}},
+        {STORE_FLAGGED, {(const uint8_t *)"\\Flagged", 8}},
+        {STORE_DELETED, {(const uint8_t *)"\\Deleted", 8}},
+        {STORE_SEEN, {(const uint8_t *)"\\Seen", 5}},
+        {STORE_DRAFT, {(const uint8_t *)"\\Draft", 6}},
 };
 
 uint64_t imap_system_flag(struct slice name)
 {
 	for (size_t i = 0; i < N_ELEMENTS(system_flags); i++)
-		if (slice_ieq_str(name, system_flags[i].name))
+		if (slice_ieq(name, system_flags[i].name))
 			return system_flags[i].bit;
 	return 0;
 }
@@ -87,7 +90,7 @@ void imap_write_flags(struct imap_session *s, uint64_t flags, const struct store
 			continue;
 		if (!first)
 			imap_out_byte(&s->out, ' ');
-		imap_out_str(&s->out, system_flags[i].name);
+		imap_out_slice(&s->out, system_flags[i].name);
 		first = false;
 	}
 	uint64_t rest = flags >> STORE_KEYWORD_BIT;

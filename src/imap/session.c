@@ -136,16 +136,24 @@ void imap_leave(struct imap_session *s, enum err code, const char *bye)
 
 /* ---- what changed --------------------------------------------------------------------------- */
 
-void imap_remember_told(struct imap_session *s, struct store_uid uid, uint64_t modseq)
+void imap_remember_told(struct imap_session *s, uint32_t index, const struct store_view *now)
 {
 	struct imap_selected *sel = &s->selected;
-	if (sel->n_told > 0 && sel->told[sel->n_told - 1].uid.v >= uid.v)
+	struct imap_told *last = sel->n_told > 0 ? &sel->told[sel->n_told - 1] : NULL;
+	struct store_uid uid = store_view_at(sel->view, index)->uid;
+	uint64_t modseq = store_view_modseq(now);
+	if (last && last->last_index + 1 == index && last->modseq == modseq) {
+		last->last = uid;
+		last->last_index = index;
+		return;
+	}
+	if (last && last->last.v >= uid.v)
 		sel->n_told = 0; /* only what the last command told is worth knowing */
 	if (sel->n_told == sel->told_capacity) {
-		sel->told_capacity = sel->told_capacity ? sel->told_capacity * 2 : 64;
+		sel->told_capacity = sel->told_capacity ? sel->told_capacity * 2 : 16;
 		sel->told = base_realloc(sel->told, sel->told_capacity * sizeof(sel->told[0]));
 	}
-	sel->told[sel->n_told++] = (struct imap_told){uid, modseq};
+	sel->told[sel->n_told++] = (struct imap_told){uid, uid, index, modseq};
 }
 
 static void forget_told(struct imap_selected *sel)
@@ -160,12 +168,12 @@ static bool was_told(const struct imap_selected *sel, const struct store_entry *
 	size_t low = 0, high = sel->n_told;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (sel->told[middle].uid.v < entry->uid.v)
+		if (sel->told[middle].last.v < entry->uid.v)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < sel->n_told && sel->told[low].uid.v == entry->uid.v &&
+	return low < sel->n_told && sel->told[low].first.v <= entry->uid.v &&
 	       sel->told[low].modseq >= entry->modseq;
 }
 

@@ -37,10 +37,12 @@ enum imap_enabled {
 	IMAP_REV2 = 8,
 };
 
-/* Flags of messages that this session already told with their latest modseq, so that moving to the
- * next view does not tell them again. Ascending UIDs. */
+/* Messages whose flags this session already told as of a view's modseq, so that moving to the next
+ * view does not tell them again: ranges of messages that follow each other in the selected view.
+ * Ascending. */
 struct imap_told {
-	struct store_uid uid;
+	struct store_uid first, last;
+	uint32_t last_index;
 	uint64_t modseq;
 };
 
@@ -147,7 +149,8 @@ void imap_tell_flags(struct imap_session *s, uint32_t index, const struct store_
 void imap_write_flags(struct imap_session *s, uint64_t flags, const struct store_view *names);
 /* "* FLAGS (...)" and, for a mailbox being selected or that got new keywords, PERMANENTFLAGS. */
 void imap_tell_flag_names(struct imap_session *s);
-void imap_remember_told(struct imap_session *s, struct store_uid uid, uint64_t modseq);
+/* The message of that index of the selected view was told as `now` has it. */
+void imap_remember_told(struct imap_session *s, uint32_t index, const struct store_view *now);
 
 /* "* VANISHED (EARLIER) ..." (RFC 7162 section 3.2.10.1): what was expunged after modseq, of
  * `known` (NULL: anything). Where the log does not reach back that far, nothing up to

@@ -253,13 +253,21 @@ static void tell_all_expunged(const struct store_view *from, const struct store_
 	uint32_t other = to->n_chunks;
 	for (uint32_t i = from->n_chunks; i-- > 0;) {
 		const struct chunk *chunk = from->chunks[i];
-		while (other > 0 && to->chunks[other - 1]->page_no > chunk->page_no)
+		/* Most are shared: not even their numbers are looked at. */
+		while (other > 0 && to->chunks[other - 1] != chunk &&
+		       to->chunks[other - 1]->page_no > chunk->page_no)
 			other--;
 		const struct chunk *same = other > 0 ? to->chunks[other - 1] : NULL;
-		if (same == chunk)
+		if (same == chunk) {
+			other--;
 			continue;
+		}
 		if (same && same->page_no != chunk->page_no)
 			same = NULL;
+		/* UIDs only ascend: where none came and as many are left, none went. */
+		if (same && same->n == chunk->n &&
+		    same->entries[same->n - 1].uid.v < from->uid_next)
+			continue;
 		tell_expunged(from, i, same, ops, context);
 	}
 }
@@ -287,12 +295,15 @@ static void tell_all_changed(const struct store_view *from, const struct store_v
 	uint32_t other = 0;
 	for (uint32_t i = 0; i < to->n_chunks; i++) {
 		const struct chunk *chunk = to->chunks[i];
-		while (other < from->n_chunks && from->chunks[other]->page_no < chunk->page_no)
+		while (other < from->n_chunks && from->chunks[other] != chunk &&
+		       from->chunks[other]->page_no < chunk->page_no)
 			other++;
 		if (other == from->n_chunks)
 			return;
 		const struct chunk *same = from->chunks[other];
-		if (same != chunk && same->page_no == chunk->page_no)
+		if (same == chunk)
+			other++;
+		else if (same->page_no == chunk->page_no)
 			tell_changed(to, i, same, ops, context);
 	}
 }
