@@ -54,9 +54,14 @@ static bool may_starttls(const struct prelogin *p)
 	return p->options->allow_starttls && !p->options->stream->tls.on;
 }
 
-static void write_mechanisms(struct prelogin *p, const char *const *names)
+static const char *const *mechanisms(const struct prelogin *p)
 {
-	for (; names && *names; names++)
+	return p->options->auth->mechanisms(p->options->auth_context);
+}
+
+static void write_mechanisms(struct prelogin *p)
+{
+	for (const char *const *names = mechanisms(p); *names; names++)
 		imap_out_printf(&p->out, " AUTH=%.64s", *names);
 }
 
@@ -71,9 +76,7 @@ static void write_capabilities(struct prelogin *p)
 		imap_out_str(&p->out, " LOGINDISABLED");
 		return;
 	}
-	write_mechanisms(p, p->options->mechanisms);
-	if (p->options->stream->tls.on)
-		write_mechanisms(p, p->options->tls_mechanisms);
+	write_mechanisms(p);
 }
 
 /* Answers the command: "TAG " text CRLF. */
@@ -201,18 +204,12 @@ static enum outcome cmd_login(struct prelogin *p, struct cursor *args)
 	return is_ok(status) ? AUTHENTICATED : refuse_login(p, status);
 }
 
-static bool is_among(const char *const *names, struct slice name)
-{
-	for (; names && *names; names++)
-		if (slice_ieq_str(name, *names))
-			return true;
-	return false;
-}
-
 static bool offers(const struct prelogin *p, struct slice mechanism)
 {
-	return is_among(p->options->mechanisms, mechanism) ||
-	       (p->options->stream->tls.on && is_among(p->options->tls_mechanisms, mechanism));
+	for (const char *const *names = mechanisms(p); *names; names++)
+		if (slice_ieq_str(mechanism, *names))
+			return true;
+	return false;
 }
 
 /* Sends a challenge and reads the response. CANCELED: "*". SYNTAX: no base64. */

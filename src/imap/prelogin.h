@@ -14,6 +14,9 @@
  * this account may not), SYNTAX (a malformed SASL message), BUSY/TEMPORARY/IO... (not now), LIMIT
  * (too many tries: the connection is to end). */
 struct imap_auth_ops {
+	/* Offered now, upper case, strongest first, NULL-terminated; asked again after STARTTLS.
+	 * Not asked where logging in needs TLS first. */
+	const char *const *(*mechanisms)(void *context);
 	struct status (*login)(void *context, struct slice user, struct slice password);
 	/* SASL (RFC 4422). `challenge` is empty on entry and gets the bytes for the client, raw.
 	 * *ret_done: the exchange is over and has succeeded; a challenge is then data that goes
@@ -33,11 +36,6 @@ struct imap_prelogin_options {
 	const struct clock *clock;
 	const struct imap_auth_ops *auth;
 	void *auth_context;
-	/* Offered mechanisms, upper case, NULL-terminated; `secure` is asked again after STARTTLS.
-	 */
-	const char *const *mechanisms;
-	/* More that are offered once TLS is on ("SCRAM-SHA-256-PLUS"). May be NULL. */
-	const char *const *tls_mechanisms;
 	bool allow_starttls;    /* there is a certificate */
 	bool allow_plain_login; /* passwords in clear text without TLS (loopback) */
 	const char *greeting;   /* text behind the greeting's capabilities; NULL: a default */

@@ -51,8 +51,14 @@ static void give_up(void *context)
 	((struct credentials *)context)->proved = false;
 }
 
-static const struct imap_auth_ops auth = {login, start, step, give_up};
-static const char *const mechanisms[] = {"PLAIN", NULL};
+static const char *const *mechanisms(void *context)
+{
+	static const char *const names[] = {"PLAIN", NULL};
+	(void)context;
+	return names;
+}
+
+static const struct imap_auth_ops auth = {mechanisms, login, start, step, give_up};
 
 static void run(struct slice input, size_t chunk, struct buf *ret_output)
 {
@@ -65,7 +71,6 @@ static void run(struct slice input, size_t chunk, struct buf *ret_output)
 	        .clock = &still_clock,
 	        .auth = &auth,
 	        .auth_context = &credentials,
-	        .mechanisms = mechanisms,
 	        .allow_plain_login = true,
 	        .failures_max = 5,
 	        .bad_max = 50,

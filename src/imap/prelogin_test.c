@@ -28,6 +28,7 @@ static int64_t test_monotonic_ms(const struct clock *clock)
 static const struct clock test_clock = {test_now_us, test_monotonic_ms};
 
 struct credentials {
+	const struct stream *stream;
 	unsigned n_started, n_aborted;
 	unsigned n_steps;
 };
@@ -93,9 +94,16 @@ static void test_abort(void *context)
 	((struct credentials *)context)->n_aborted++;
 }
 
-static const struct imap_auth_ops auth = {test_login, test_start, test_step, test_abort};
-static const char *const mechanisms[] = {"PLAIN", "ECHO", NULL};
-static const char *const tls_mechanisms[] = {"PLUS", NULL};
+static const char *const *test_mechanisms(void *context)
+{
+	static const char *const clear[] = {"PLAIN", "ECHO", NULL};
+	static const char *const tls[] = {"PLAIN", "ECHO", "PLUS", NULL};
+	const struct credentials *c = context;
+	return c->stream->tls.on ? tls : clear;
+}
+
+static const struct imap_auth_ops auth = {test_mechanisms, test_login, test_start, test_step,
+                                          test_abort};
 
 enum flags { CLEAR = 1, STARTTLS = 2, TLS = 4 };
 
@@ -116,7 +124,7 @@ struct session_case {
 static void run_case(const struct session_case *k, size_t chunk)
 {
 	struct stream_mem m;
-	struct credentials credentials = {0};
+	struct credentials credentials = {.stream = &m.stream};
 	struct imap_prelogin_result result = {{0}};
 	stream_mem_init(&m, k->input, chunk);
 	m.allow_tls = true;
@@ -126,8 +134,6 @@ static void run_case(const struct session_case *k, size_t chunk)
 	        .clock = &test_clock,
 	        .auth = &auth,
 	        .auth_context = &credentials,
-	        .mechanisms = mechanisms,
-	        .tls_mechanisms = tls_mechanisms,
 	        .allow_starttls = k->flags & STARTTLS,
 	        .allow_plain_login = k->flags & CLEAR,
 	        .greeting = "hello",
@@ -280,13 +286,14 @@ static void slow_clients_are_cut_off(void **state)
 	                                         NULL};
 	(void)state;
 	struct stream_mem m;
+	struct credentials credentials = {.stream = &m.stream};
 	struct imap_prelogin_result result;
 	stream_mem_init(&m, slow.input, 1);
 	struct imap_prelogin_options options = {
 	        .stream = &m.stream,
 	        .clock = &test_clock,
 	        .auth = &auth,
-	        .mechanisms = mechanisms,
+	        .auth_context = &credentials,
 	        .allow_plain_login = true,
 	        .greeting = "hello",
 	        .total_ms = -1, /* over before it began */

@@ -58,6 +58,23 @@ static void end_connection(struct gate_connection *connection)
 	atomic_fetch_sub(&gate->n_connections, 1);
 }
 
+static bool is_submission(enum room_protocol protocol)
+{
+	return protocol == ROOM_PROTOCOL_SUBMISSION || protocol == ROOM_PROTOCOL_SUBMISSIONS ||
+	       protocol == ROOM_PROTOCOL_SUBMIT;
+}
+
+/* True: stream and connection have gone to the relay. */
+static bool serve_protocol(struct gate_connection *connection, struct tls_stream *stream)
+{
+	if (is_submission(connection->listener->protocol))
+		return gate_submission_serve(connection, stream);
+	if (connection->listener->protocol != ROOM_PROTOCOL_SMTP)
+		return gate_login_serve(connection, stream);
+	gate_mx_serve(connection, stream);
+	return false;
+}
+
 static void serve_connection(void *context)
 {
 	struct gate_connection *connection = context;
@@ -77,12 +94,10 @@ static void serve_connection(void *context)
 	if (!is_ok(status))
 		log_info(connection->cid, "TLS handshake failed",
 		         LOG_STR("peer", connection->peer_text), LOG_STATUS(status));
-	else if (!config)
+	else if (!config && connection->listener->protocol != ROOM_PROTOCOL_SUBMIT)
 		log_info(connection->cid, "listener was removed",
 		         LOG_STR("peer", connection->peer_text));
-	else if (connection->listener->protocol == ROOM_PROTOCOL_SMTP)
-		gate_mx_serve(connection, &stream);
-	else if (gate_login_serve(connection, &stream))
+	else if (serve_protocol(connection, &stream))
 		return;
 	tls_stream_done(&stream);
 	end_connection(connection);
@@ -92,7 +107,7 @@ static void serve_connection(void *context)
 static void refuse(enum room_protocol protocol, int fd)
 {
 	struct slice text =
-	        protocol == ROOM_PROTOCOL_SMTP
+	        protocol == ROOM_PROTOCOL_SMTP || is_submission(protocol)
 	                ? SLICE("421 4.7.0 Too many connections, try again later\r\n")
 	                : SLICE("* BYE [UNAVAILABLE] Too many connections, try again later\r\n");
 	if (!room_protocol_is_tls(protocol))

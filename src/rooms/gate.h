@@ -1,6 +1,7 @@
 /* A gate: every inbound TCP connection of one purpose. Private to the gate's files (gate.c: life
  * and listening; gate_limits.c, gate_rates.c; gate_mx.c: SMTP reception; gate_login.c: IMAP until
- * login; gate_tls.c: certificates and signatures by the vault). */
+ * login; gate_submission.c: submission until login; gate_credentials.c: what both ask the vault;
+ * gate_tls.c: certificates and signatures by the vault). */
 #pragma once
 
 #include "os/socket.h"
@@ -89,3 +90,4 @@ const struct config_listener *gate_listener_config(const struct gate_connection 
 void gate_mx_serve(struct gate_connection *connection, struct tls_stream *stream);
 /* True: logged in behind TLS, stream and connection have gone to the relay. */
 bool gate_login_serve(struct gate_connection *connection, struct tls_stream *stream);
+bool gate_submission_serve(struct gate_connection *connection, struct tls_stream *stream);

@@ -43,6 +43,14 @@ static struct status sign_by_vault(void *context, struct slice key_id, enum tls_
 	return status;
 }
 
+static bool has_client_keys(struct gate *gate)
+{
+	struct room_config *config = room_config_get(gate->room);
+	bool any = config_has_keys(config->config);
+	room_config_unref(config);
+	return any;
+}
+
 /* Certificates of the same names are one site: the client's abilities choose among them. */
 static struct status make_context(struct gate *gate, const Door__VaultReply *reply,
                                   struct arena *arena, struct tls_context **ret_context)
@@ -72,6 +80,9 @@ static struct status make_context(struct gate *gate, const Door__VaultReply *rep
 		        .n_certificates = 1,
 		};
 	}
+	/* Asked for only where somebody has registered a key: programs that are asked for a
+	 * certificate tend to trouble their users with it. */
+	bool ask = gate->room->id == IPC_ROOM_GATE_LOGIN && has_client_keys(gate);
 	return tls_context_new(
 	        gate->library,
 	        &(struct tls_context_options){
@@ -80,6 +91,8 @@ static struct status make_context(struct gate *gate, const Door__VaultReply *rep
 	                .signer = &gate->signer,
 	                .ticket_key_s = gate->room->id == IPC_ROOM_GATE_MX ? 0 : TICKET_KEY_S,
 	                .clock = clock_real(),
+	                .client_certificate =
+	                        ask ? TLS_CLIENT_CERTIFICATE_OPTIONAL : TLS_CLIENT_CERTIFICATE_NONE,
 	        },
 	        ret_context, arena);
 }

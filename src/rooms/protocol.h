@@ -9,6 +9,9 @@
 	X(SMTP, "smtp", IPC_ROOM_GATE_MX, false)                                                   \
 	X(IMAP, "imap", IPC_ROOM_GATE_LOGIN, false)                                                \
 	X(IMAPS, "imaps", IPC_ROOM_GATE_LOGIN, true)                                               \
+	X(SUBMISSION, "submission", IPC_ROOM_GATE_LOGIN, false)                                    \
+	X(SUBMISSIONS, "submissions", IPC_ROOM_GATE_LOGIN, true)                                   \
+	X(SUBMIT, "submit", IPC_ROOM_GATE_LOGIN, false) /* Unix socket, no password */             \
 	X(CONTROL, "control", IPC_ROOM_STEWARD, false)
 
 enum room_protocol {

@@ -22,13 +22,14 @@ static struct house_listener *find(struct house *house, const Door__Listener *wa
 	return NULL;
 }
 
-/* The control socket lies in the data directory; only its owner and root may connect. */
-static struct status listen_unix(const char *path, int *ret_fd, struct os_fault *ret_fault)
+/* A socket in the data directory. Of the control socket the mode says who may connect, its owner
+ * and root; the submission socket is for everybody, and the kernel tells who that is. */
+static struct status listen_unix(const char *path, mode_t mode, int *ret_fd,
+                                 struct os_fault *ret_fault)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address.sun_path))
-		return os_refuse(ret_fault, ERR_LIMIT, "path of the control socket is too long",
-		                 path);
+		return os_refuse(ret_fault, ERR_LIMIT, "path of a socket is too long", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	CLEANUP(fd_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -36,16 +37,29 @@ static struct status listen_unix(const char *path, int *ret_fd, struct os_fault 
 	(void)file_unlink(AT_FDCWD, path, NULL);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return os_fail(ret_fault, errno, "bind", path);
-	if (chmod(path, 0600) < 0 || listen(fd, 16) < 0)
+	if (chmod(path, mode) < 0 || listen(fd, 16) < 0)
 		return os_fail(ret_fault, errno, "listen", path);
 	*ret_fd = TAKE_FD(fd);
 	return ok();
 }
 
+/* Everybody may pass through the data directory to the socket: what else lies there is closed to
+ * others by its own mode. */
+static struct status listen_submit(const char *path, int *ret_fd, struct os_fault *ret_fault)
+{
+	struct slice directory = slice_sub(slice_str(path), 0, slice_rindex(slice_str(path), '/'));
+	CLEANUP(base_freep) char *name = slice_to_cstr(directory);
+	if (!name || chmod(name, 0711) < 0)
+		return os_fail(ret_fault, errno, "chmod", name);
+	return listen_unix(path, 0666, ret_fd, ret_fault);
+}
+
 static struct status open_one(const Door__Listener *wanted, int *ret_fd, struct os_fault *ret_fault)
 {
 	if (wanted->protocol == ROOM_PROTOCOL_CONTROL)
-		return listen_unix(wanted->address, ret_fd, ret_fault);
+		return listen_unix(wanted->address, 0600, ret_fd, ret_fault);
+	if (wanted->protocol == ROOM_PROTOCOL_SUBMIT)
+		return listen_submit(wanted->address, ret_fd, ret_fault);
 	struct os_address address;
 	TRY(os_address_parse(slice_str(wanted->address), (uint16_t)wanted->port, &address));
 	return socket_listen(&address, &(struct socket_listen_options){.free_bind = false}, ret_fd,

@@ -69,7 +69,11 @@ static bool served_protocol(enum config_service_kind kind, enum room_protocol *r
 		*ret_protocol = ROOM_PROTOCOL_IMAPS;
 		return true;
 	case CONFIG_SUBMISSION:
+		*ret_protocol = ROOM_PROTOCOL_SUBMISSION;
+		return true;
 	case CONFIG_SUBMISSIONS:
+		*ret_protocol = ROOM_PROTOCOL_SUBMISSIONS;
+		return true;
 	case CONFIG_HTTP:
 	case CONFIG_HTTPS:
 	case CONFIG_SERVICE_COUNT:
@@ -100,7 +104,7 @@ static void add_listener(struct listener_list *list, enum room_protocol protocol
 
 static struct status list_listeners(const struct config *config, struct listener_list *list)
 {
-	size_t n_max = 1;
+	size_t n_max = 2;
 	for (size_t i = 0; i < config->listeners.n; i++)
 		n_max += config->listeners.v[i].addresses.n * CONFIG_SERVICE_COUNT;
 	list->v = ARENA_ARRAY(list->arena, n_max, Door__Listener *);
@@ -122,6 +126,9 @@ static struct status list_listeners(const struct config *config, struct listener
 	char *path = arena_printf(list->arena, "%s/control.sock", config->data_directory.s);
 	if (path)
 		add_listener(list, ROOM_PROTOCOL_CONTROL, "control", path, 0);
+	path = arena_printf(list->arena, "%s/submit.sock", config->data_directory.s);
+	if (path && config_has_unix_users(config))
+		add_listener(list, ROOM_PROTOCOL_SUBMIT, "submit", path, 0);
 	return arena_failed(list->arena) ? fail(ERR_LIMIT, "too many listeners") : ok();
 }
 

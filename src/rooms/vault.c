@@ -21,6 +21,7 @@
 #include "vault/ticket.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 
 #define REQUEST_ARENA_MAX ((size_t)512 * 1024)
 #define LIST_ARENA_MAX    ((size_t)16 * 1024 * 1024)
@@ -38,8 +39,17 @@ struct configured_key {
 	struct slice key_pem, chain_pem;
 };
 
+/* A Unix user whose processes may send without a password. */
+struct unix_user {
+	uid_t uid;
+	char account[VAULT_NAME_MAX + 1];
+};
+
 struct vault_room {
 	struct room *room;
+	struct unix_user *unix_users; /* of the config that was in force at the start */
+	size_t n_unix_users;
+	bool cram_md5; /* what the vault was opened with */
 	struct configured_key *configured;
 	struct arena files;
 	struct vault *vault;
@@ -75,18 +85,33 @@ static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
 	(void)door_answer(channel, packet, &reply->base, NULL, 0);
 }
 
-static struct status add_ticket(const struct vault_work *work, const char *account, struct buf *out)
+/* What logins at the gates may be for. */
+static bool protocol_is_known(uint32_t protocol)
+{
+	return protocol == TICKET_IMAP || protocol == TICKET_SUBMISSION;
+}
+
+static struct status make_ticket(const struct vault_room *vault, uint32_t protocol, uint64_t cid,
+                                 const char *account, struct buf *out)
 {
 	struct ticket_claims claims = {
-	        .protocol = TICKET_IMAP,
-	        .cid = work->packet.cid,
+	        .protocol = (enum ticket_protocol)protocol,
+	        .cid = cid,
 	        .expires_s = clock_now_s(clock_real()) + TICKET_LIFETIME_S,
 	};
-	ProtobufCBinaryData key = work->room->room->start->ticket_key;
+	ProtobufCBinaryData key = vault->room->start->ticket_key;
 	if (key.len != TICKET_KEY_SIZE)
 		return fail(ERR_TEMPORARY, "no key for tickets");
+	if (!protocol_is_known(protocol))
+		return fail(ERR_PROTOCOL, "unknown protocol");
 	snprintf(claims.account, sizeof(claims.account), "%s", account);
 	return ticket_make(key.data, &claims, out);
+}
+
+static struct status add_ticket(const struct vault_work *work, uint32_t protocol,
+                                const char *account, struct buf *out)
+{
+	return make_ticket(work->room, protocol, work->packet.cid, account, out);
 }
 
 /* ---- requests that hash ---- */
@@ -96,7 +121,7 @@ static struct status verify_plain(const struct vault_work *work, struct buf *tic
 	const Door__VerifyPlain *verify = work->request->verify_plain;
 	TRY(vault_verify_plain(work->room->vault, slice_str(verify->account),
 	                       door_bytes(verify->password)));
-	return add_ticket(work, verify->account, ticket);
+	return add_ticket(work, verify->protocol, verify->account, ticket);
 }
 
 static struct status scram_verify(const struct vault_work *work, struct buf *ticket,
@@ -108,7 +133,7 @@ static struct status scram_verify(const struct vault_work *work, struct buf *tic
 	TRY(vault_scram_verify(work->room->vault, slice_str(verify->account),
 	                       (enum sasl_hash)verify->hash, door_bytes(verify->auth_message),
 	                       door_bytes(verify->client_proof), signature));
-	return add_ticket(work, verify->account, ticket);
+	return add_ticket(work, verify->protocol, verify->account, ticket);
 }
 
 static struct status cram_md5_verify(const struct vault_work *work, struct buf *ticket)
@@ -118,7 +143,7 @@ static struct status cram_md5_verify(const struct vault_work *work, struct buf *
 		return fail(ERR_PROTOCOL, "malformed digest");
 	TRY(vault_cram_md5_verify(work->room->vault, slice_str(verify->account),
 	                          door_bytes(verify->challenge), verify->digest.data));
-	return add_ticket(work, verify->account, ticket);
+	return add_ticket(work, verify->protocol, verify->account, ticket);
 }
 
 static struct status set_password(const struct vault_work *work)
@@ -304,6 +329,66 @@ static void get_secret(struct vault_door *door, const struct ipc_packet *packet,
 		secret_done(&secret);
 }
 
+/* A gate says that the connection has the key; whose key it is says the config. */
+static struct status key_account(struct vault_room *vault, const Door__VerifyKey *verify,
+                                 char account[VAULT_NAME_MAX + 1])
+{
+	struct room_config *config = room_config_get(vault->room);
+	const struct config_account *owner =
+	        verify->key.len == CONFIG_KEY_SIZE
+	                ? config_key_find(config->config, verify->key.data)
+	                : NULL;
+	bool right =
+	        owner && owner->enabled && slice_eq_str(slice_str(owner->name.s), verify->account);
+	if (right)
+		snprintf(account, VAULT_NAME_MAX + 1, "%s", owner->name.s);
+	room_config_unref(config);
+	return right ? ok() : fail(ERR_AUTH, "the key is not one of the account");
+}
+
+static struct status unix_account(struct vault_room *vault, uint32_t uid,
+                                  char account[VAULT_NAME_MAX + 1])
+{
+	struct status status = fail(ERR_AUTH, "the Unix user belongs to no account");
+	struct room_config *config = room_config_get(vault->room);
+	for (size_t i = 0; i < vault->n_unix_users; i++) {
+		const struct unix_user *user = &vault->unix_users[i];
+		const struct config_account *owner =
+		        config_account_find(config->config, slice_str(user->account));
+		if (user->uid != uid || !owner || !owner->enabled)
+			continue;
+		snprintf(account, VAULT_NAME_MAX + 1, "%s", owner->name.s);
+		status = ok();
+		break;
+	}
+	room_config_unref(config);
+	return status;
+}
+
+/* Logins that take no hashing. */
+static void verify_otherwise(struct vault_door *door, const struct ipc_packet *packet,
+                             const Door__VaultRequest *request)
+{
+	char account[VAULT_NAME_MAX + 1] = "";
+	struct buf ticket;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	buf_init(&ticket, TICKET_MAX);
+	bool by_key = request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_KEY;
+	uint32_t protocol =
+	        by_key ? request->verify_key->protocol : request->verify_unix_user->protocol;
+	struct status status =
+	        by_key ? key_account(door->room, request->verify_key, account)
+	               : unix_account(door->room, request->verify_unix_user->uid, account);
+	if (is_ok(status))
+		status = make_ticket(door->room, protocol, packet->cid, account, &ticket);
+	if (is_ok(status)) {
+		reply.ticket = door_binary(buf_slice(&ticket));
+		reply.account = account;
+	}
+	answer(door->channel, packet, status, &reply);
+	buf_done(&ticket);
+}
+
 /* ---- the door ---- */
 
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
@@ -326,6 +411,9 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		sign(door, packet, request->sign);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS) {
 		scram_parameters(door, packet, request->scram_parameters);
+	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_KEY ||
+	           request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_UNIX_USER) {
+		verify_otherwise(door, packet, request);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_LIST_SECRETS) {
 		list_secrets(door, packet);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_GET_SECRET) {
@@ -428,6 +516,40 @@ static void import_configured(struct vault_room *vault)
 	arena_done(&vault->files);
 }
 
+/* Names can be resolved before the sandbox only, as files can be read: a reload starts this room
+ * again. */
+static void add_unix_user(struct vault_room *vault, const struct config_account *account,
+                          const struct config_text *user)
+{
+	uint32_t uid;
+	if (!slice_to_u32(config_slice(user), UINT32_MAX - 1, &uid)) {
+		const struct passwd *entry = getpwnam(user->s);
+		if (!entry) {
+			log_error(0, "there is no such Unix user", LOG_STR("user", user->s),
+			          LOG_STR("account", account->name.s));
+			return;
+		}
+		uid = entry->pw_uid;
+	}
+	struct unix_user *added = &vault->unix_users[vault->n_unix_users++];
+	added->uid = uid;
+	snprintf(added->account, sizeof(added->account), "%s", account->name.s);
+}
+
+static void read_unix_users(struct vault_room *vault, const struct config *config)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < config->accounts.n; i++)
+		n += config->accounts.v[i].unix_users.n;
+	if (n == 0)
+		return;
+	vault->unix_users = base_alloc(n * sizeof(*vault->unix_users));
+	for (size_t i = 0; i < config->accounts.n; i++)
+		for (size_t j = 0; j < config->accounts.v[i].unix_users.n; j++)
+			add_unix_user(vault, &config->accounts.v[i],
+			              &config->accounts.v[i].unix_users.v[j]);
+}
+
 static bool has_files(const struct config_listener *listener)
 {
 	return listener->tls.enabled && !listener->tls.self_signed &&
@@ -459,6 +581,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	for (size_t i = 0; i < listeners->n; i++)
 		if (has_files(&listeners->v[i]))
 			(void)read_configured(vault, &listeners->v[i]); /* logged; others go on */
+	read_unix_users(vault, room->config->config);
 	return ok();
 }
 
@@ -472,8 +595,11 @@ static struct status begin(struct room *room)
 {
 	struct vault_room *vault = room->state;
 	struct os_fault fault = {0};
-	struct vault_options options = {
-	        .dir_fd = vault->dir_fd, .clock = clock_real(), .damaged = tell_of_damage};
+	vault->cram_md5 = room->config->config->logins.cram_md5;
+	struct vault_options options = {.dir_fd = vault->dir_fd,
+	                                .clock = clock_real(),
+	                                .cram_md5 = vault->cram_md5,
+	                                .damaged = tell_of_damage};
 	struct status status = vault_open(&options, &vault->vault, &fault);
 	if (!is_ok(status)) {
 		log_error(0, "vault cannot be opened", LOG_STATUS(status),
@@ -487,8 +613,12 @@ static struct status begin(struct room *room)
 
 static void on_reconfigured(struct room *room, const Door__Config *message)
 {
+	const struct vault_room *vault = room->state;
 	(void)message;
 	struct room_config *config = room_config_get(room);
+	if (config_has_unix_users(config->config) || vault->n_unix_users > 0 ||
+	    config->config->logins.cram_md5 != vault->cram_md5)
+		_exit(0);
 	for (size_t i = 0; i < config->config->listeners.n; i++)
 		if (has_files(&config->config->listeners.v[i]))
 			_exit(0); /* started again at once, with the files of now */
