@@ -95,6 +95,31 @@ struct status socket_connect(const struct os_address *address, const struct os_a
 struct status socket_connect_udp(const struct os_address *address, int *ret_fd,
                                  struct os_fault *ret_fault);
 
+#define SOCKET_CONNECT_MAX 32u /* addresses of one call */
+
+struct socket_connect_options {
+	int stagger_ms; /* the next address is begun after it, or when one has failed; 0: 250 ms, as
+	                   RFC 8305 section 5 recommends */
+	int each_ms;    /* for one address; 0: timeout_ms */
+	int timeout_ms; /* for all together */
+	int wake_fd;    /* CANCELED when it becomes readable; 0 or negative: none */
+};
+
+/* What became of one address. */
+struct socket_connect_result {
+	bool tried;
+	int errno_value; /* 0: it is the one, or it was given up for another */
+};
+
+/* Connects to the first of several addresses that answers, tried in their order with a head start
+ * for each (RFC 8305, without its lookups). ret_results may be NULL, else it has an entry for each.
+ * On failure the fault is that of the last address that failed; LIMIT for more than
+ * SOCKET_CONNECT_MAX, INVALID for none. The descriptor is as from socket_connect. */
+struct status socket_connect_any(const struct os_address *addresses, size_t n,
+                                 const struct socket_connect_options *options, int *ret_fd,
+                                 size_t *ret_index, struct socket_connect_result *ret_results,
+                                 struct os_fault *ret_fault);
+
 struct status socket_pair_seqpacket(int ret_fds[2]);
 struct status socket_pair_stream(int ret_fds[2]);
 
