@@ -42,6 +42,9 @@ static void settle_by_reply(struct smtp_send *t, enum smtp_step step)
 static struct smtp_outcome copy_failure(struct smtp_send *t)
 {
 	struct smtp_outcome o = t->c->failure;
+	if (o.kind == SMTP_OUTCOME_NONE)
+		return smtp_outcome_local(SMTP_OUTCOME_DEFERRED, SMTP_STEP_CONNECT, "4.4.2",
+		                          "the connection is of no use any more");
 	struct slice *lines = ARENA_ARRAY(t->arena, o.n_lines, struct slice);
 	for (size_t i = 0; lines && i < o.n_lines; i++)
 		lines[i] = arena_copy(t->arena, o.lines[i]);
@@ -49,8 +52,6 @@ static struct smtp_outcome copy_failure(struct smtp_send *t)
 	o.lines = lines;
 	o.n_lines = lines && !arena_failed(t->arena) ? o.n_lines : 0;
 	o.why = why ? why : "the connection failed";
-	if (o.kind == SMTP_OUTCOME_NONE)
-		o.kind = SMTP_OUTCOME_DEFERRED;
 	return o;
 }
 
@@ -107,6 +108,7 @@ static void rcpt_replied(struct smtp_send *t, size_t i)
 	settle(t, i, smtp_outcome_of_reply(t->c, SMTP_STEP_RCPT, t->arena));
 	if (is_too_many(t)) {
 		t->outcomes[i].kind = SMTP_OUTCOME_DEFERRED;
+		t->outcomes[i].enhanced[0] = '4'; /* a 552 means 452 here */
 		t->rcpts[i].state = SMTP_SEND_NEXT;
 	}
 }
@@ -188,6 +190,8 @@ static void settle_end(struct smtp_send *t)
 	} else if (c->reply.code < 400) {
 		c->broken = true;
 	}
+	if (c->broken)
+		(void)smtp_client_refused(c, SMTP_STEP_END);
 	c->in_transaction = false; /* RFC 5321 section 4.1.1.4: whatever the answer was */
 	settle_members(t, &outcome);
 }
@@ -212,8 +216,11 @@ static void send_content(struct smtp_send *t)
  * 3.1). */
 static void send_lone_dot(struct smtp_send *t)
 {
-	if (is_ok(smtp_client_command(t->c, SMTP_STEP_END, SLICE("."))))
-		t->c->in_transaction = false;
+	if (!is_ok(smtp_client_command(t->c, SMTP_STEP_END, SLICE("."))))
+		return;
+	t->c->in_transaction = false;
+	if (t->c->broken)
+		(void)smtp_client_refused(t->c, SMTP_STEP_END);
 }
 
 static void finish(struct smtp_send *t, struct status status)
@@ -221,7 +228,9 @@ static void finish(struct smtp_send *t, struct status status)
 	if (!is_ok(status))
 		settle_by_failure(t);
 	else if (t->mail_refused && t->data_code == 354)
-		t->c->broken = true; /* never a message after a refused MAIL */
+		(void)smtp_client_lost(t->c, SMTP_STEP_DATA,
+		                       fail(ERR_PROTOCOL, "the server wants a message whose sender "
+		                                          "it has refused"));
 	else if (t->n_accepted == 0 && t->data_code == 354)
 		send_lone_dot(t);
 	else if (t->n_accepted > 0 && (t->use_bdat || t->data_code == 354))
