@@ -11,8 +11,17 @@
  *   garbage   messages that no entry shows any more, removed bit by bit
  *   expunged  the log for QRESYNC: UIDs as packed ranges, a row per change
  *   delivery  ids of the last day's deliveries and their results
+ *   sent      how many recipients were sent to in each minute of the last day (version 2)
+ *   recipient who was written to, and when last (version 2)
  */
 #include "store/store_private.h"
+
+#define SENT_TABLE                                                                                 \
+	"CREATE TABLE sent (minute INTEGER PRIMARY KEY, n INTEGER NOT NULL,"                       \
+	" n_first INTEGER NOT NULL)"
+#define RECIPIENT_TABLE                                                                            \
+	"CREATE TABLE recipient (address BLOB PRIMARY KEY NOT NULL, last_at INTEGER NOT NULL)"     \
+	" WITHOUT ROWID"
 
 static const char *const tables[] = {
         "CREATE TABLE account (id INTEGER PRIMARY KEY CHECK (id = 1), modseq INTEGER NOT NULL,"
@@ -41,6 +50,8 @@ static const char *const tables[] = {
         "CREATE TABLE delivery (id BLOB PRIMARY KEY NOT NULL, done_at INTEGER NOT NULL,"
         " uid_validity INTEGER NOT NULL, uid INTEGER NOT NULL, message INTEGER NOT NULL)"
         " WITHOUT ROWID",
+        SENT_TABLE,
+        RECIPIENT_TABLE,
 };
 
 static const struct {
@@ -108,8 +119,15 @@ static struct status create(struct db *db, int64_t now_s)
 	return db_set_schema_version(db, SCHEMA_VERSION);
 }
 
+static struct status add_sent(struct db *db)
+{
+	TRY(db_exec(db, SENT_TABLE));
+	return db_exec(db, RECIPIENT_TABLE);
+}
+
 /* Steps from version i + 1 to i + 2; each leaves the tables as `tables` of its version had them. */
-static struct status (*const migrations[SCHEMA_VERSION])(struct db *db);
+static struct status (*const migrations[])(struct db *db) = {add_sent};
+_Static_assert(N_ELEMENTS(migrations) == SCHEMA_VERSION - 1, "a step from each older version");
 
 static struct status migrate(struct db *db, int64_t version)
 {

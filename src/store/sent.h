@@ -8,9 +8,10 @@
 
 #include "store/store.h"
 
-#define STORE_SENT_UNLIMITED   UINT64_MAX
-#define STORE_SENT_KEEP_S      ((int64_t)2 * 365 * 86400)
-#define STORE_SENT_ADDRESS_MAX 512u /* bytes; a longer address counts as new every time */
+#define STORE_SENT_UNLIMITED      UINT64_MAX
+#define STORE_SENT_KEEP_S         ((int64_t)2 * 365 * 86400)
+#define STORE_SENT_ADDRESS_MAX    512u   /* bytes that are compared */
+#define STORE_SENT_RECIPIENTS_MAX 10000u /* of one message */
 
 struct store_sent_limits {
 	uint64_t per_day;            /* recipients; STORE_SENT_UNLIMITED */

@@ -85,6 +85,7 @@ struct store {
 	uint64_t n_expunged;     /* UIDs in the log */
 	bool garbage;            /* there may be messages to remove */
 	int64_t pruned_at;       /* when old deliveries were removed last */
+	int64_t sent_pruned_at;  /* the same of those who were written to */
 
 	pthread_mutex_t reader_lock; /* guards: */
 	pthread_cond_t reader_free;
@@ -241,7 +242,7 @@ void writer_rest(struct store *store, int n_shrink_pages);
 
 /* ---- schema.c ------------------------------------------------------------------------------- */
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 /* Creates or migrates; *ret_new: there was nothing. UNSUPPORTED for a newer version than ours. */
 struct status schema_open(struct db *db, int64_t now_s, bool *ret_new);
 struct status account_load(struct db *db, struct store *store);
