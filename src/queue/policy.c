@@ -141,7 +141,7 @@ void queue_decide(const struct queue_policy *policy, const struct queue_entry *e
                   const struct queue_facts *facts, struct queue_outcome *outcome)
 {
 	outcome->counts = true;
-	outcome->lost = false;
+	outcome->lost = outcome->delay_told = false;
 	outcome->notice = QUEUE_NOTICE_NONE;
 	outcome->suppress = QUEUE_SUPPRESS_NO;
 	outcome->next_ms = outcome->retry_until_ms = 0;

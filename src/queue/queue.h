@@ -26,8 +26,8 @@
 #define QUEUE_PREFIX_MAX      ((size_t)64 * 1024)
 #define QUEUE_TEXT_MAX        ((size_t)1000) /* bytes of a name, address or sentence */
 #define QUEUE_REFERENCES_MAX  ((size_t)8000)
-#define QUEUE_LINES_MAX       20u /* lines of a remote reply */
-#define QUEUE_HISTORY_MAX     32u /* attempts kept per entry: the first and the latest */
+#define QUEUE_LINES_SIZE_MAX  ((size_t)8000) /* bytes of a remote reply */
+#define QUEUE_HISTORY_MAX     32u            /* attempts kept per entry: the first and the latest */
 #define QUEUE_HOLD_RULES_MAX  1000u
 #define QUEUE_ID_MAX          64u       /* bytes of a submission id */
 #define QUEUE_SUBMISSION_KEEP 86400000L /* ms that a submission id is remembered */
@@ -44,7 +44,7 @@ enum queue_notify { /* bits, RFC 3461 section 4.1; 0: not given */
 	            QUEUE_NOTIFY_DELAY = 8,
 };
 
-enum queue_by_mode { QUEUE_BY_NONE, QUEUE_BY_NOTIFY, QUEUE_BY_RETURN }; /* RFC 2852 */
+enum queue_by_mode { QUEUE_BY_NONE, QUEUE_BY_RETURN, QUEUE_BY_NOTIFY }; /* RFC 2852 */
 
 enum queue_tls_wish { QUEUE_TLS_DEFAULT, QUEUE_TLS_YES, QUEUE_TLS_NO };
 
@@ -219,6 +219,7 @@ struct queue_outcome {
 	enum queue_state state; /* WAITING: deferred; DELIVERED, FAILED, DROPPED: retires */
 	bool counts;            /* as an attempt; else n_attempts stays */
 	bool lost;              /* nothing was heard of it */
+	bool delay_told;        /* from now on: the sender knows, or did not want to */
 	struct queue_attempt attempt;
 	int64_t next_ms;        /* deferred */
 	int64_t retry_until_ms; /* deferred: the last attempt there will be */
