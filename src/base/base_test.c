@@ -42,6 +42,10 @@ static void numbers_are_strict(void **state)
 	assert_int_equal(value, 7);
 	assert_true(slice_to_u64(SLICE("18446744073709551615"), UINT64_MAX, &value));
 	assert_true(value == UINT64_MAX);
+	uint8_t room[SLICE_U64_DIGITS];
+	assert_true(slice_eq_str(slice_print_u64(0, room), "0"));
+	assert_true(slice_eq_str(slice_print_u64(10, room), "10"));
+	assert_true(slice_eq_str(slice_print_u64(UINT64_MAX, room), "18446744073709551615"));
 }
 
 static void a_buffer_stops_at_its_ceiling(void **state)

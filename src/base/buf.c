@@ -67,13 +67,8 @@ void buf_add_str(struct buf *buf, const char *s)
 
 void buf_add_u64(struct buf *buf, uint64_t value)
 {
-	uint8_t digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (uint8_t)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	buf_add(buf, slice_of(digits + at, sizeof(digits) - at));
+	uint8_t room[SLICE_U64_DIGITS];
+	buf_add(buf, slice_print_u64(value, room));
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -165,6 +165,16 @@ bool slice_to_u32(struct slice s, uint32_t max, uint32_t *ret_value)
 	return true;
 }
 
+struct slice slice_print_u64(uint64_t value, uint8_t room[SLICE_U64_DIGITS])
+{
+	size_t at = SLICE_U64_DIGITS;
+	do {
+		room[--at] = (uint8_t)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return slice_of(room + at, SLICE_U64_DIGITS - at);
+}
+
 char *slice_to_cstr(struct slice s)
 {
 	if (slice_index(s, 0) != SIZE_MAX)

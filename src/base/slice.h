@@ -65,6 +65,10 @@ bool slice_has_control(struct slice s);
 bool slice_to_u64(struct slice s, uint64_t max, uint64_t *ret_value);
 bool slice_to_u32(struct slice s, uint32_t max, uint32_t *ret_value);
 
+/* The way back: decimal digits, at the end of `room`. */
+#define SLICE_U64_DIGITS 20
+struct slice slice_print_u64(uint64_t value, uint8_t room[SLICE_U64_DIGITS]);
+
 /* A C string for a library border, on the heap (base_free). NULL when s holds NUL. */
 char *slice_to_cstr(struct slice s);
 

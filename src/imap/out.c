@@ -23,13 +23,8 @@ void imap_out_slow(struct imap_out *out, struct slice s)
 
 void imap_out_u64(struct imap_out *out, uint64_t value)
 {
-	uint8_t digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (uint8_t)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	imap_out_slice(out, slice_of(digits + at, sizeof(digits) - at));
+	uint8_t room[SLICE_U64_DIGITS];
+	imap_out_slice(out, slice_print_u64(value, room));
 }
 
 void imap_out_printf(struct imap_out *out, const char *format, ...)
