@@ -66,6 +66,12 @@ struct session {
 	char tag[LOGIN_TAG_MAX + 1];
 };
 
+/* Deliveries that are to be stored together. */
+struct waiting {
+	struct ipc_packet packets[BATCH_MAX];
+	struct store_append appends[BATCH_MAX];
+};
+
 /* A channel to a gate, with the deliveries that have arrived on it and wait to be stored together.
  */
 struct door {
@@ -74,8 +80,7 @@ struct door {
 	enum ipc_room who;  /* at the other end */
 	struct arena arena; /* of the batch */
 	size_t n;
-	struct ipc_packet packets[BATCH_MAX];
-	struct store_append appends[BATCH_MAX];
+	struct waiting *waiting; /* made for the first delivery */
 };
 
 static void busy(struct account *account, int change)
@@ -118,15 +123,17 @@ static void commit_batch(struct door *door)
 {
 	if (door->n == 0)
 		return;
-	store_append(door->account->store, door->appends, door->n, false);
+	struct waiting *waiting = door->waiting;
+	store_append(door->account->store, waiting->appends, door->n, false);
 	for (size_t i = 0; i < door->n; i++) {
-		struct store_append *append = &door->appends[i];
+		const struct store_append *append = &waiting->appends[i];
+		const struct ipc_packet *packet = &waiting->packets[i];
 		if (is_ok(append->status))
-			log_debug(door->packets[i].cid, "stored", LOG_UINT("uid", append->uid.v),
+			log_debug(packet->cid, "stored", LOG_UINT("uid", append->uid.v),
 			          LOG_UINT("size", append->size));
 		else
-			log_error(door->packets[i].cid, "cannot store", LOG_STATUS(append->status));
-		answer(door->channel, &door->packets[i], append->status, append);
+			log_error(packet->cid, "cannot store", LOG_STATUS(append->status));
+		answer(door->channel, packet, append->status, append);
 		close(append->fd);
 	}
 	busy(door->account, -(int)door->n);
@@ -156,8 +163,10 @@ static void on_deliver(struct door *door, struct ipc_packet *packet, const Door_
 	}
 	(void)ipc_packet_take_fd(packet, 0);
 	busy(account, 1);
-	door->packets[door->n] = (struct ipc_packet){.id = packet->id, .cid = packet->cid};
-	door->appends[door->n] = append;
+	if (!door->waiting)
+		door->waiting = base_alloc(sizeof(*door->waiting));
+	door->waiting->packets[door->n] = (struct ipc_packet){.id = packet->id, .cid = packet->cid};
+	door->waiting->appends[door->n] = append;
 	door->n++;
 }
 
@@ -308,6 +317,7 @@ static void run_door(void *context)
 	}
 	ipc_channel_unref(door->channel);
 	arena_done(&door->arena);
+	base_free(door->waiting);
 	base_free(door);
 }
 
@@ -364,6 +374,24 @@ static int64_t cpu_used_ms(void)
 	return used.tv_sec * (int64_t)1000 + used.tv_nsec / 1000000;
 }
 
+/* Does it in a thread of its own. What SQLite frees stays in small part with the thread that freed
+ * it (glibc's tcache), scattered over many pages, until that thread ends. */
+static struct status in_passing(void (*run)(void *context), void *context)
+{
+	pthread_t thread;
+	struct thread_options options = {
+	        .name = "passing", .stack_size = CHANNEL_STACK, .joinable = true};
+	TRY(thread_start(&options, run, context, &thread));
+	thread_join(thread);
+	malloc_trim(0);
+	return ok();
+}
+
+static void rest_store(void *context)
+{
+	store_idle(context);
+}
+
 /* A room whose sessions only wait gives its caches back, once, until it works again. */
 static void rest(struct account *account, int64_t *worked_ms, bool *rested)
 {
@@ -373,8 +401,7 @@ static void rest(struct account *account, int64_t *worked_ms, bool *rested)
 	if (!quiet) {
 		*rested = false;
 	} else if (!*rested && account->store) {
-		store_idle(account->store);
-		malloc_trim(0);
+		(void)in_passing(rest_store, account->store);
 		*worked_ms = cpu_used_ms();
 		*rested = true;
 	}
@@ -414,8 +441,9 @@ static struct status open_patiently(int dir_fd, const struct store_options *opti
 	}
 }
 
-static struct status begin(struct room *room)
+static void open_account(void *context)
 {
+	struct room *room = context;
 	struct account *account = room->state;
 	struct room_config *config = room_config_get(room);
 	const struct config_account *configured =
@@ -434,6 +462,12 @@ static struct status begin(struct room *room)
 		close(dir_fd);
 	}
 	room_config_unref(config);
+}
+
+static struct status begin(struct room *room)
+{
+	struct account *account = room->state;
+	TRY(in_passing(open_account, room));
 	if (!is_ok(account->store_status))
 		log_error(0, "mailbox cannot be opened", LOG_STR("account", account->name),
 		          LOG_STATUS(account->store_status));
