@@ -186,6 +186,16 @@ struct config_logins {
 	bool cram_md5;
 };
 
+struct config_queue {
+	uint64_t first_retry_ms, max_retry_ms;
+	uint32_t retry_factor, max_attempts;
+	uint64_t delay_notice_ms; /* 0: senders are not told of delays */
+	uint64_t keep_retired_ms;
+	uint32_t max_connections, max_per_destination;
+	uint32_t max_messages; /* recipients */
+	uint64_t max_size;     /* bytes */
+};
+
 struct config_rooms {
 	uint64_t account_idle_ms; /* an account room without work leaves after it */
 	struct config_gates gates;
@@ -358,6 +368,7 @@ struct config {
 	struct config_timeouts timeouts;
 	struct config_logins logins;
 	struct config_rooms rooms;
+	struct config_queue queue;
 	struct config_resolver resolver;
 	struct config_transports transports;
 	struct config_routes routes; /* the last level, for all */

@@ -293,6 +293,43 @@ const struct config_field config_fields[] = {
         {CONFIG_SERVER, "rooms.gates.web", CONFIG_COUNT, AT(rooms.gates.web), "1", .max = 64,
          .doc = "For browsers (HTTP)."},
 
+        {CONFIG_SERVER, "queue", CONFIG_GROUP,
+         .doc = "Mail on its way out: how often it is tried and how much may wait."},
+        {CONFIG_SERVER, "queue.first_retry", CONFIG_DURATION, AT(queue.first_retry_ms), "450s",
+         .min = 100, .max = 86400000,
+         .doc = "Pause after the first attempt that failed for now. Each further pause is longer; "
+                "about a hundredth of it depends on the message, so that what was sent together "
+                "does not come back together."},
+        {CONFIG_SERVER, "queue.retry_factor", CONFIG_COUNT, AT(queue.retry_factor), "2", .min = 1,
+         .max = 10, .doc = "Each pause is so many times as long as the one before."},
+        {CONFIG_SERVER, "queue.max_retry", CONFIG_DURATION, AT(queue.max_retry_ms), "8h",
+         .min = 100, .max = 604800000, .doc = "But never longer than this."},
+        {CONFIG_SERVER, "queue.max_attempts", CONFIG_COUNT, AT(queue.max_attempts), "8", .min = 1,
+         .max = 100,
+         .doc = "After so many attempts the message is returned to its sender: by default after "
+                "16 hours."},
+        {CONFIG_SERVER, "queue.delay_notice", CONFIG_DURATION, AT(queue.delay_notice_ms), "1h",
+         .max = 604800000,
+         .doc = "The sender is told, once, when an attempt fails and the message is as old as "
+                "this. 0s: never."},
+        {CONFIG_SERVER, "queue.keep_retired", CONFIG_DURATION, AT(queue.keep_retired_ms), "7d",
+         .max = (uint64_t)366 * 86400000,
+         .doc = "How long the record of a message that was delivered or failed is kept, without "
+                "its text: for `mailkeep queue retired`, for matching reports that come in and "
+                "for the suppression list. 0s: not at all."},
+        {CONFIG_SERVER, "queue.max_connections", CONFIG_COUNT, AT(queue.max_connections), "100",
+         .min = 1, .max = 2000, .doc = "Deliveries to other servers at one time."},
+        {CONFIG_SERVER, "queue.max_per_destination", CONFIG_COUNT, AT(queue.max_per_destination),
+         "20", .min = 1, .max = 1000,
+         .doc = "Of these to one domain or transport. It begins with few and grows as they "
+                "succeed."},
+        {CONFIG_SERVER, "queue.max_messages", CONFIG_COUNT, AT(queue.max_messages), "1000000",
+         .min = 1, .max = 100000000,
+         .doc = "Recipients that may wait, all messages together. Past it, submission is refused "
+                "for the time being."},
+        {CONFIG_SERVER, "queue.max_size", CONFIG_SIZE, AT(queue.max_size), "100 GiB", .min = MIB,
+         .max = (1 << 20) * GIB, .doc = "Size of all messages that may wait."},
+
         {CONFIG_SERVER, "resolver", CONFIG_GROUP,
          .doc = "How names are looked up in the DNS. Every answer is judged secure, insecure or "
                 "bogus (DNSSEC), and what rests on it is judged by that."},
