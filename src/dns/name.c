@@ -189,7 +189,9 @@ bool dns_name_is_within(struct dns_name name, struct dns_name ancestor)
 struct dns_name dns_name_parent(struct dns_name name)
 {
 	const char *dot = strchr(name.text, '.');
-	return dot && dot[1] ? (struct dns_name){dot + 1} : dns_root;
+	if (!dot || !dot[1])
+		return dns_root;
+	return (struct dns_name){dot + 1};
 }
 
 static bool is_host_label(struct slice label)

@@ -18,7 +18,7 @@ MAY = {
     "delivery": "base text dns tls config",
     "sasl": "base text",
     "vault": "base os text sasl tls",
-    "smtp": "base text message",
+    "smtp": "base text message sasl",
     "store": "base os text",
     "imap": "base text message sasl store",
     "queue": "base os text message store",
