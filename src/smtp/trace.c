@@ -69,7 +69,7 @@ static void from_clause(const struct smtp_trace *trace, struct buf *out)
 
 static void by_clause(const struct smtp_trace *trace, struct buf *out)
 {
-	buf_add_str(out, "\r\n\tby ");
+	buf_add_str(out, trace->peer_address.n > 0 ? "\r\n\tby " : "by ");
 	add_word(out, trace->by);
 	buf_add_str(out, " with ");
 	buf_add_str(out, smtp_with_protocol(trace));
@@ -106,7 +106,8 @@ struct status smtp_received_print(const struct smtp_trace *trace, struct buf *ou
 	CLEANUP(buf_done) struct buf field;
 	buf_init(&field, TRACE_MAX);
 	buf_add_str(&field, "Received: ");
-	from_clause(trace, &field);
+	if (trace->peer_address.n > 0)
+		from_clause(trace, &field);
 	by_clause(trace, &field);
 	if (trace->rcpt) {
 		CLEANUP(buf_done) struct buf path;

@@ -12,14 +12,16 @@
 
 struct smtp_trace {
 	const struct smtp_host
-	        *helo;             /* NULL when the client gave no name: its address stands there */
-	struct slice peer_name;    /* from reverse DNS, checked; empty when there is none */
-	struct slice peer_note;    /* comment on it, such as "dnssec"; may be empty */
-	struct slice peer_address; /* "192.0.2.1" or "2001:db8::1" */
-	struct slice by;           /* our host name */
-	struct slice id;           /* what the log knows this message by */
-	bool extended;             /* EHLO */
-	bool utf8;                 /* MAIL had SMTPUTF8 */
+	        *helo;          /* NULL when the client gave no name: its address stands there */
+	struct slice peer_name; /* from reverse DNS, checked; empty when there is none */
+	struct slice peer_note; /* comment on it, such as "dnssec"; may be empty */
+	/* "192.0.2.1" or "2001:db8::1"; empty: there is no "from" clause at all, for what a user
+	 * submits: where he was is nobody's business. */
+	struct slice peer_address;
+	struct slice by; /* our host name */
+	struct slice id; /* what the log knows this message by */
+	bool extended;   /* EHLO */
+	bool utf8;       /* MAIL had SMTPUTF8 */
 	bool authenticated;
 	const struct stream_tls *tls; /* NULL or !on: clear text */
 	const struct smtp_path *rcpt; /* the only recipient; NULL when there are several */
