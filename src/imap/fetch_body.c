@@ -1,5 +1,4 @@
-/* BODY[section]<partial>, BINARY[section]<partial>, BINARY.SIZE[section], RFC822* (RFC 9051
- * sections 6.4.5.1 and 7.5.2, RFC 3516).
+/* BODY[section]<partial>, RFC822* (RFC 9051 sections 6.4.5.1 and 7.5.2); BINARY: fetch_binary.c.
  *
  * Bytes go from the store's memory, or its file in pieces of PIECE_SIZE, to the stream: constant
  * memory for any message. The structure of the message used last is kept, so that fetching a large
@@ -8,14 +7,12 @@
 #include "imap/fetch_body.h"
 
 #include "imap/summarize.h"
-#include "message/body.h"
 #include "message/header.h"
 
-#define PIECE_SIZE      ((size_t)256 * 1024)
-#define PARSE_MAX       ((size_t)96 * 1024 * 1024)
-#define FIRST_READ      ((size_t)64 * 1024)     /* of a header */
-#define KEEP_MAX        ((size_t)256 * 1024)    /* of structure, between commands */
-#define DECODE_ONCE_MAX ((uint64_t)1024 * 1024) /* larger parts are decoded twice, not kept */
+#define PIECE_SIZE ((size_t)256 * 1024)
+#define PARSE_MAX  ((size_t)96 * 1024 * 1024)
+#define FIRST_READ ((size_t)64 * 1024)  /* of a header */
+#define KEEP_MAX   ((size_t)256 * 1024) /* of structure, between commands */
 
 void imap_forget_parsed(struct imap_session *s)
 {
@@ -334,8 +331,8 @@ static void write_what(struct imap_session *s, const struct imap_section *sectio
 	imap_out_byte(&s->out, ')');
 }
 
-static void write_name(struct imap_session *s, const struct imap_section *section,
-                       const char *separator)
+void imap_write_section_name(struct imap_session *s, const struct imap_section *section,
+                             const char *separator)
 {
 	static const char *const names[] = {
 	        [IMAP_SECTION_BODY] = "BODY",
@@ -360,7 +357,7 @@ static void write_name(struct imap_session *s, const struct imap_section *sectio
 	imap_out_byte(&s->out, ' ');
 }
 
-static void write_literal_head(struct imap_session *s, uint64_t size)
+void imap_write_literal_head(struct imap_session *s, uint64_t size)
 {
 	imap_out_byte(&s->out, '{');
 	imap_out_u64(&s->out, size);
@@ -376,14 +373,14 @@ static struct status write_body(struct imap_session *s, const struct imap_sectio
 	struct buf fields;
 	TRY(find_range(s, section, &range));
 	if (!range.exists) {
-		write_name(s, section, separator);
+		imap_write_section_name(s, section, separator);
 		imap_out_str(&s->out, "NIL");
 		return ok();
 	}
 	if (section->what != IMAP_WHAT_FIELDS && section->what != IMAP_WHAT_FIELDS_NOT) {
 		cut_partial(section, &range.offset, &range.size);
-		write_name(s, section, separator);
-		write_literal_head(s, range.size);
+		imap_write_section_name(s, section, separator);
+		imap_write_literal_head(s, range.size);
 		write_range(s, range.offset, range.size);
 		return ok();
 	}
@@ -392,145 +389,13 @@ static struct status write_body(struct imap_session *s, const struct imap_sectio
 	if (is_ok(status)) {
 		uint64_t offset = 0, size = fields.n;
 		cut_partial(section, &offset, &size);
-		write_name(s, section, separator);
-		write_literal_head(s, size);
+		imap_write_section_name(s, section, separator);
+		imap_write_literal_head(s, size);
 		imap_out_slice(&s->out,
 		               slice_sub(buf_slice(&fields), (size_t)offset, (size_t)size));
 	}
 	buf_done(&fields);
 	return status;
-}
-
-/* ---- BINARY --------------------------------------------------------------------------------- */
-
-struct blob_source {
-	struct message_source source; /* first member */
-	const struct store_reader *reader;
-};
-
-static struct status read_blob(const struct message_source *source, uint64_t offset, uint8_t *p,
-                               size_t n, size_t *ret_n)
-{
-	const struct store_reader *reader = ((const struct blob_source *)source)->reader;
-	return reader->read(reader, offset, p, n, ret_n);
-}
-
-/* Counts decoded bytes, and passes on those in a window. */
-struct window_sink {
-	struct message_sink sink; /* first member */
-	uint64_t at;              /* bytes seen */
-	uint64_t from, to;        /* the window */
-	bool has_nul;             /* in the window */
-	struct imap_out *out;     /* NULL: count only */
-	struct buf *keep;         /* the window's bytes too, if they fit */
-};
-
-static struct status window_add(struct message_sink *sink, struct slice piece)
-{
-	struct window_sink *w = (struct window_sink *)sink;
-	uint64_t start = MAX(w->at, w->from);
-	uint64_t end = MIN(w->at + piece.n, w->to);
-	if (start < end) {
-		struct slice wanted =
-		        slice_sub(piece, (size_t)(start - w->at), (size_t)(end - start));
-		w->has_nul |= slice_index(wanted, 0) != SIZE_MAX;
-		if (w->out)
-			imap_out_slice(w->out, wanted);
-		if (w->keep)
-			buf_add(w->keep, wanted);
-	}
-	w->at += piece.n;
-	if (w->out && !imap_out_ok(w->out))
-		return w->out->status;
-	return w->at >= w->to ? fail(ERR_CANCELED, "enough was seen") : ok();
-}
-
-/* From its first byte to the window's end. */
-static struct status decode(struct imap_session *s, const struct message_part *part, bool raw,
-                            struct window_sink *w)
-{
-	struct blob_source source = {{read_blob}, store_blob_reader(s->parsed.blob)};
-	struct message_part whole;
-	if (raw) { /* BINARY[]: the message as it is */
-		whole = *part;
-		whole.body_offset = 0;
-		whole.body_size = source.reader->size;
-		whole.encoding = SLICE("binary");
-		part = &whole;
-	}
-	w->sink.add = window_add;
-	struct status status = message_body_decode(part, &source.source, &w->sink, NULL);
-	return status.code == ERR_CANCELED ? ok() : status;
-}
-
-static void set_window(const struct imap_section *section, struct window_sink *w)
-{
-	w->from = section->partial ? section->offset : 0;
-	w->to = section->partial ? section->offset + section->size : UINT64_MAX;
-}
-
-/* literal8 only where there is a NUL: clients know the other one better. */
-static void write_binary_head(struct imap_session *s, bool has_nul, uint64_t size)
-{
-	if (has_nul)
-		imap_out_byte(&s->out, '~');
-	write_literal_head(s, size);
-}
-
-static uint64_t window_size(const struct window_sink *w)
-{
-	uint64_t end = MIN(w->at, w->to);
-	return end > w->from ? end - w->from : 0;
-}
-
-static struct status write_binary_part(struct imap_session *s, const struct imap_section *section,
-                                       const struct message_part *part, const char *separator)
-{
-	bool raw = section->n_numbers == 0;
-	struct window_sink count = {0};
-	struct buf kept;
-	set_window(section, &count);
-	buf_init(&kept, DECODE_ONCE_MAX);
-	bool keep = !raw && part->body_size <= DECODE_ONCE_MAX;
-	count.keep = keep ? &kept : NULL;
-	struct status status = decode(s, part, raw, &count);
-	if (is_ok(status)) {
-		write_name(s, section, separator);
-		write_binary_head(s, count.has_nul, window_size(&count));
-	}
-	if (is_ok(status) && keep && !buf_failed(&kept)) {
-		imap_out_slice(&s->out, buf_slice(&kept));
-	} else if (is_ok(status)) {
-		struct window_sink write = {.out = &s->out};
-		set_window(section, &write);
-		struct status again = decode(s, part, raw, &write);
-		if (!is_ok(again) && imap_out_ok(&s->out))
-			s->out.status = again; /* the literal is not complete */
-	}
-	buf_done(&kept);
-	return status;
-}
-
-static struct status write_binary(struct imap_session *s, const struct imap_section *section,
-                                  const char *separator)
-{
-	const struct message_part *root;
-	struct window_sink count = {.to = UINT64_MAX};
-	TRY(imap_message_root(s, &root));
-	const struct message_part *part =
-	        message_part_find(root, section->numbers, section->n_numbers);
-	bool is_size = section->kind == IMAP_SECTION_BINARY_SIZE;
-	if (!part) {
-		write_name(s, section, separator);
-		imap_out_str(&s->out, is_size ? "0" : "NIL");
-		return ok();
-	}
-	if (!is_size)
-		return write_binary_part(s, section, part, separator);
-	TRY(decode(s, part, section->n_numbers == 0, &count));
-	write_name(s, section, separator);
-	imap_out_u64(&s->out, count.at);
-	return ok();
 }
 
 struct status imap_write_section(struct imap_session *s, const struct imap_section *section,
@@ -551,5 +416,5 @@ struct status imap_write_section(struct imap_session *s, const struct imap_secti
 	case IMAP_SECTION_BINARY_SIZE:
 		break;
 	}
-	return write_binary(s, section, separator);
+	return imap_write_binary(s, section, separator);
 }

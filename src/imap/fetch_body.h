@@ -35,3 +35,13 @@ struct status imap_read_bytes(struct imap_session *s, uint64_t offset, uint64_t 
 /* The open message's start with all of its header, at most MESSAGE_HEADER_SIZE_MAX bytes: in the
  * store's memory, or read into `bytes`. What follows the blank line may be there too. */
 struct status imap_header_block(struct imap_session *s, struct buf *bytes, struct slice *ret_block);
+
+/* ---- what fetch_body.c and fetch_binary.c share --------------------------------------------- */
+
+/* BINARY[section]<partial>, BINARY.SIZE[section]; as imap_write_section. */
+struct status imap_write_binary(struct imap_session *s, const struct imap_section *section,
+                                const char *separator);
+/* " NAME[section]<origin> " */
+void imap_write_section_name(struct imap_session *s, const struct imap_section *section,
+                             const char *separator);
+void imap_write_literal_head(struct imap_session *s, uint64_t size);

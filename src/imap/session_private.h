@@ -12,6 +12,7 @@
 #include "imap/set.h"
 #include "imap/syntax.h"
 #include "message/part.h"
+#include "message/transfer.h"
 
 #define IMAP_COMMAND_MEMORY ((size_t)64 * 1024 * 1024) /* of one command's arena */
 
@@ -63,6 +64,13 @@ struct imap_parsed {
 	struct message_part *root;
 	struct arena arena;
 	struct store_blob *blob;
+	/* Where decoding for a partial BINARY ended: the next one of the part goes on there. */
+	struct imap_decoding {
+		bool known;
+		uint64_t part; /* its body_offset */
+		uint64_t encoded_at, decoded_at;
+		struct message_transfer transfer;
+	} decoding;
 };
 
 struct imap_session {
