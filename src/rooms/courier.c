@@ -1,12 +1,344 @@
-/* The courier: takes messages to remote servers. Nothing leaves yet in this release, so the room
- * only stands: its process, its walls and its door.
+/* The courier room: takes messages to remote servers.
  *
- * SECURITY. Will hear remote servers, all hostile. Holds the message under way; no file but
- * certificates of authorities. An intruder gains what is being delivered at that moment.
+ * The queue gives an attempt and the message's descriptor; each attempt is a thread, which looks up
+ * the transport in this room's own config, hosts by the resolver, secrets by the vault, and answers
+ * with an outcome for each recipient (courier_attempt.c). Nothing is kept here that is not kept by
+ * the queue: when the room ends, the queue asks its successor.
+ *
+ * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges. Holds
+ * the message under way, connections, for a moment the password of a transport; no file but the
+ * certificates of authorities. Connects to any TCP port. An intruder gains what is being delivered
+ * while they hold it, and the secrets of transports.
+ *
+ * Limits: ATTEMPTS_MAX attempts at a time (the queue's own limit is lower), those of courier.h.
  */
-#include "rooms/resting.h"
+#include "rooms/courier.h"
+
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "rooms/peers.h"
+#include "rooms/resolver_client.h"
+#include "vault.pb-c.h"
+
+#include <fcntl.h>
+
+#define ATTEMPTS_MAX      1000u
+#define ATTEMPT_STACK     ((size_t)128 * 1024)
+#define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
+#define SECRET_TIMEOUT_MS 10000
+#define CA_FILE_MAX       ((size_t)1024 * 1024)
+#define DRAIN_S           60 /* attempts may end within it when the room must start anew */
+
+struct courier_room {
+	struct room *room;
+	struct courier *courier;
+	struct courier_options options;
+	int bundle_fd;
+	struct arena files; /* the transports' own `ca` files, until begin */
+	struct own_ca *own_cas;
+	atomic_uint n_attempts;
+	atomic_bool draining;
+};
+
+/* A `ca` file that was read before the sandbox closed. */
+struct own_ca {
+	struct own_ca *next;
+	char *path;
+	struct slice pem; /* empty: it could not be read */
+};
+
+struct courier_door {
+	struct courier_room *state;
+	struct ipc_channel *channel;
+	enum ipc_room who;
+};
+
+/* One attempt's thread. */
+struct courier_work {
+	struct courier_room *state;
+	struct ipc_channel *channel;
+	struct ipc_packet packet; /* id and cid only */
+	struct arena request_arena;
+	const Door__Attempt *attempt;
+	int body_fd;
+};
+
+/* ---- attempts ---- */
+
+static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
+                   struct status status)
+{
+	Door__CourierReply reply = DOOR__COURIER_REPLY__INIT;
+	Door__Status said = DOOR__STATUS__INIT;
+	said.code = status.code;
+	said.why = door_string(status.why);
+	reply.status = &said;
+	(void)door_answer(channel, packet, &reply.base, NULL, 0);
+}
+
+static void log_attempt(const struct courier_work *work, const Door__CourierReply *reply,
+                        int64_t began_ms)
+{
+	unsigned n[3] = {0};
+	for (size_t i = 0; i < reply->n_outcomes; i++)
+		n[MIN((unsigned)reply->outcomes[i]->outcome, 2u)]++;
+	log_info(work->packet.cid, "attempt", LOG_INT("message", work->attempt->message),
+	         LOG_STR("domain", work->attempt->domain),
+	         LOG_STR("transport", work->attempt->transport),
+	         LOG_UINT("delivered", n[DOOR__OUTCOME__OUTCOME_DELIVERED]),
+	         LOG_UINT("deferred", n[DOOR__OUTCOME__OUTCOME_DEFERRED]),
+	         LOG_UINT("failed", n[DOOR__OUTCOME__OUTCOME_FAILED]),
+	         LOG_BOOL("reused", reply->reused),
+	         LOG_INT("ms", clock_monotonic_ms(clock_real()) - began_ms));
+}
+
+static void run_attempt(void *context)
+{
+	struct courier_work *work = context;
+	struct courier_room *state = work->state;
+	struct room_config *config = room_config_get(state->room);
+	struct resolver_client resolver;
+	struct arena arena;
+	Door__CourierReply reply;
+	int64_t began_ms = clock_monotonic_ms(clock_real());
+	arena_init(&arena, COURIER_ARENA_MAX);
+	resolver_client_init(&resolver, state->room, work->packet.cid);
+	const struct courier_job job = {
+	        .cid = work->packet.cid,
+	        .config = config->config,
+	        .resolver = &resolver.resolver,
+	        .attempt = work->attempt,
+	        .body_fd = work->body_fd,
+	};
+	courier_run(state->courier, &job, &arena, &reply);
+	log_attempt(work, &reply, began_ms);
+	if (reply.status)
+		(void)door_answer(work->channel, &work->packet, &reply.base, NULL, 0);
+	else
+		answer(work->channel, &work->packet, fail(ERR_LIMIT, "too little memory"));
+	arena_done(&arena);
+	room_config_unref(config);
+	arena_done(&work->request_arena);
+	fd_close(&work->body_fd);
+	ipc_channel_unref(work->channel);
+	base_free(work);
+	atomic_fetch_sub(&state->n_attempts, 1);
+}
+
+static struct status start_attempt(struct courier_door *door, struct ipc_packet *packet,
+                                   struct arena *arena, const Door__Attempt *attempt)
+{
+	const struct thread_options options = {.name = "attempt", .stack_size = ATTEMPT_STACK};
+	struct courier_room *state = door->state;
+	if (packet->n_fds != 1)
+		return fail(ERR_PROTOCOL, "an attempt comes with its message");
+	if (atomic_load(&state->draining))
+		return fail(ERR_BUSY, "the courier is starting anew");
+	if (atomic_fetch_add(&state->n_attempts, 1) >= ATTEMPTS_MAX) {
+		atomic_fetch_sub(&state->n_attempts, 1);
+		return fail(ERR_BUSY, "too many attempts at once");
+	}
+	struct courier_work *work = base_alloc(sizeof(*work));
+	*work = (struct courier_work){
+	        .state = state,
+	        .channel = ipc_channel_ref(door->channel),
+	        .packet = {.id = packet->id, .cid = packet->cid},
+	        .request_arena = *arena, /* moved, on success */
+	        .attempt = attempt,
+	        .body_fd = ipc_packet_take_fd(packet, 0),
+	};
+	struct status status = thread_start(&options, run_attempt, work, NULL);
+	if (is_ok(status))
+		return status;
+	fd_close(&work->body_fd);
+	ipc_channel_unref(work->channel);
+	base_free(work);
+	atomic_fetch_sub(&state->n_attempts, 1);
+	return status;
+}
+
+/* ---- the door ---- */
+
+static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
+{
+	struct courier_door *door = context;
+	struct arena arena;
+	struct status status = fail(ERR_PROTOCOL, "malformed request");
+	arena_init(&arena, REQUEST_ARENA_MAX);
+	const Door__CourierRequest *request = (const Door__CourierRequest *)door_unpack(
+	        &door__courier_request__descriptor, packet->payload, &arena);
+	if (door->who != IPC_ROOM_QUEUE)
+		status = fail(ERR_DENIED, "not for this room");
+	else if (request && request->body_case == DOOR__COURIER_REQUEST__BODY_ATTEMPT)
+		status = start_attempt(door, packet, &arena, request->attempt);
+	else if (request)
+		status = fail(ERR_UNSUPPORTED, "unknown request");
+	if (is_ok(status))
+		return; /* the arena has gone along */
+	answer(channel, packet, status);
+	arena_done(&arena);
+}
+
+static void serve_door(void *context)
+{
+	struct courier_door *door = context;
+	(void)ipc_channel_serve(door->channel);
+	ipc_channel_unref(door->channel);
+	base_free(door);
+}
+
+static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
+{
+	(void)name;
+	struct courier_door *door = base_alloc(sizeof(*door));
+	door->state = room->state;
+	door->who = who;
+	door->channel = ipc_channel_new(
+	        fd, &(struct ipc_channel_options){.on_request = on_request, .context = door});
+	if (is_ok(thread_start(&(struct thread_options){.name = "door"}, serve_door, door, NULL)))
+		return;
+	ipc_channel_unref(door->channel);
+	base_free(door);
+}
+
+/* ---- what the attempts need ---- */
+
+static struct status get_secret(void *context, uint64_t cid, struct slice name, struct arena *arena,
+                                struct slice *ret_secret)
+{
+	struct courier_room *state = context;
+	Door__VaultRequest request = DOOR__VAULT_REQUEST__INIT;
+	Door__GetSecret get = DOOR__GET_SECRET__INIT;
+	ProtobufCMessage *message;
+	get.name = arena_cstr(arena, name);
+	if (!get.name)
+		return fail(ERR_LIMIT, "name of a secret is too long");
+	request.body_case = DOOR__VAULT_REQUEST__BODY_GET_SECRET;
+	request.get_secret = &get;
+	TRY(room_call(state->room, IPC_ROOM_VAULT, "", cid, &request.base, NULL, 0,
+	              SECRET_TIMEOUT_MS, &door__vault_reply__descriptor, arena, &message));
+	const Door__VaultReply *reply = (const Door__VaultReply *)message;
+	if (!reply->status || reply->status->code == ERR_NOT_FOUND)
+		return fail(ERR_NOT_FOUND, "the vault has no such secret");
+	if (reply->status->code != ERR_OK)
+		return fail(ERR_TEMPORARY, "the vault does not give it");
+	*ret_secret = door_bytes(reply->secret);
+	return ok();
+}
+
+/* ---- life ---- */
+
+static int open_bundle(void)
+{
+	/* Where distributions keep the certificates of authorities. */
+	static const char *const paths[] = {
+	        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch, Alpine */
+	        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
+	        "/etc/ssl/ca-bundle.pem",             /* SUSE */
+	        "/etc/ssl/cert.pem",
+	};
+	for (size_t i = 0; i < N_ELEMENTS(paths); i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd >= 0)
+			return fd;
+	}
+	log_warn(0, "no certificates of authorities are installed: no server can be verified");
+	return -1;
+}
+
+static struct own_ca *find_ca(const struct courier_room *state, const char *path)
+{
+	struct own_ca *ca = state->own_cas;
+	while (ca && strcmp(ca->path, path) != 0)
+		ca = ca->next;
+	return ca;
+}
+
+/* Files can be read before the sandbox only. */
+static void read_ca(struct courier_room *state, const struct config_transport *transport)
+{
+	struct os_fault fault = {.text = ""};
+	if (transport->ca.n == 0 || find_ca(state, transport->ca.s))
+		return;
+	struct own_ca *ca = base_alloc(sizeof(*ca));
+	ca->path = base_strdup(transport->ca.s);
+	ca->pem = slice_empty();
+	ca->next = state->own_cas;
+	state->own_cas = ca;
+	if (!is_ok(file_read(AT_FDCWD, ca->path, CA_FILE_MAX, &state->files, &ca->pem, &fault)))
+		log_error(0, "certificates of a transport cannot be read",
+		          LOG_STR("transport", transport->name.s), LOG_STR("fault", fault.text));
+}
+
+static struct status warm(struct room *room, struct sandbox_context *walls)
+{
+	struct courier_room *state = room->state;
+	const struct config_transports *transports = &room->config->config->transports;
+	state->room = room;
+	state->bundle_fd = open_bundle();
+	if (state->bundle_fd >= 0) {
+		walls->read_paths = &state->bundle_fd;
+		walls->n_read_paths = 1;
+	}
+	arena_init(&state->files, CONFIG_TRANSPORTS_MAX * CA_FILE_MAX);
+	for (size_t i = 0; i < transports->n; i++)
+		read_ca(state, &transports->v[i]);
+	return ok();
+}
+
+static struct status begin(struct room *room)
+{
+	struct courier_room *state = room->state;
+	struct courier_options options = {
+	        .clock = clock_real(),
+	        .bundle_fd = state->bundle_fd,
+	        .secret = get_secret,
+	        .context = state,
+	};
+	room_random(&options.key, sizeof(options.key));
+	state->courier = courier_new(&options);
+	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)
+		courier_add_ca(state->courier, ca->path, ca->pem);
+	arena_done(&state->files);
+	return ok();
+}
+
+static void drain(void *context)
+{
+	struct courier_room *state = context;
+	for (unsigned i = 0; i < DRAIN_S && atomic_load(&state->n_attempts) > 0; i++)
+		sleep(1);
+	log_info(0, "starting anew for a transport's certificates");
+	_exit(0);
+}
+
+/* Kept connections belong to the old config. A `ca` that was not read at the start needs a new
+ * process, since this one can open no file. */
+static void on_reconfigured(struct room *room, const Door__Config *message)
+{
+	struct courier_room *state = room->state;
+	struct room_config *config = room_config_get(room);
+	bool is_known = true;
+	(void)message;
+	courier_forget(state->courier);
+	for (size_t i = 0; i < config->config->transports.n; i++) {
+		const struct config_text *ca = &config->config->transports.v[i].ca;
+		is_known = is_known && (ca->n == 0 || find_ca(state, ca->s));
+	}
+	room_config_unref(config);
+	if (is_known || atomic_exchange(&state->draining, true))
+		return;
+	if (!is_ok(thread_start(&(struct thread_options){.name = "drain"}, drain, state, NULL)))
+		_exit(0);
+}
 
 int main(int argc, char **argv)
 {
-	return room_rest(argc, argv, SANDBOX_COURIER, NULL);
+	static const struct room_ops ops = {
+	        .warm = warm, .begin = begin, .meet = on_meet, .reconfigured = on_reconfigured};
+	struct courier_room *state = base_alloc(sizeof(*state));
+	state->bundle_fd = -1;
+	return room_main(argc, argv, SANDBOX_COURIER, &ops, state);
 }

@@ -285,8 +285,11 @@ static const struct tls_client_side client_side = {
 void tls_client_stream_init(struct tls_client_stream *s, int fd, struct tls_client *client,
                             const struct tls_target *target)
 {
-	*s = (struct tls_client_stream){.client = tls_client_ref(client), .target = *target};
+	*s = (struct tls_client_stream){.target = *target};
 	tls_stream_init(&s->t, fd, NULL);
+	if (!client)
+		return;
+	s->client = tls_client_ref(client);
 	s->t.side = &client_side;
 }
 

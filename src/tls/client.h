@@ -49,7 +49,8 @@ struct tls_client_stream {
 	char *session_key;
 };
 
-/* Takes the socket and a reference to the client; the target's texts outlive the handshake. */
+/* Takes the socket and a reference to the client (NULL: start_tls is UNSUPPORTED); the target's
+ * texts outlive the handshake. */
 void tls_client_stream_init(struct tls_client_stream *s, int fd, struct tls_client *client,
                             const struct tls_target *target);
 /* Frees all and closes the socket, like tls_stream_done; says nothing to the server. */

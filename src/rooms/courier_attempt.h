@@ -1,0 +1,54 @@
+/* One attempt under way, for courier_attempt.c, which decides, and courier_report.c, which tells.
+ */
+#pragma once
+
+#include "rooms/courier_private.h"
+
+#define COURIER_OWN_MAX  64u /* names and addresses of ourselves */
+#define COURIER_TEXT_MAX 600 /* of a reason */
+
+/* What is known of one recipient so far. */
+struct courier_rcpt {
+	const Door__AttemptRecipient *in;
+	bool judged; /* no other host is asked */
+	struct smtp_outcome outcome;
+	const char *host, *address; /* "" when none was reached */
+};
+
+struct courier_attempt {
+	struct courier *courier;
+	const struct courier_job *job;
+	const Door__Attempt *in;
+	struct arena *arena;
+	const struct config_transport *transport; /* NULL: direct */
+	struct delivery_query query;
+	struct delivery_ip own_ips[COURIER_OWN_MAX];
+	const char *own_names[COURIER_OWN_MAX];
+	enum courier_policy policy;
+	struct delivery_ip proxy_ips[DELIVERY_ADDRESSES_MAX];
+	size_t n_proxy_ips;
+	struct courier_rcpt *rcpts;
+	size_t n_rcpts;
+	struct smtp_message message;
+	struct smtp_content content;
+	struct smtp_content_file file;
+	unsigned n_transactions; /* of earlier connections */
+	int64_t began_ms;        /* monotonic */
+	Door__HostTried *hosts;
+	size_t n_hosts;
+	bool reused, busy;
+	uint32_t recipient_limit;
+};
+
+/* A copy in the attempt's arena; "" when that is spent. */
+const char *courier_keep(struct courier_attempt *a, const char *text);
+
+/* Adds an entry to the record of hosts, and logs it. started_ms: unix. */
+void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
+                         const char *tls, int64_t started_ms, const char *result);
+/* What a host made of the message: "delivered 3, deferred 1: the server answered ...". */
+void courier_record_sent(struct courier_attempt *a, const struct courier_connection *c,
+                         const struct smtp_outcome *outcomes, size_t n, int64_t started_ms);
+
+/* All that came of it. LIMIT when the arena is spent. */
+struct status courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply);
