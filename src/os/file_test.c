@@ -158,6 +158,27 @@ static void neither_links_nor_fifos_are_read(void **state)
 	arena_done(&arena);
 }
 
+static void a_path_may_lead_through_links_but_not_to_a_fifo(void **state)
+{
+	struct place *place = *state;
+	struct arena arena;
+	struct slice bytes;
+	struct os_fault fault;
+	char path[128];
+	arena_init(&arena, 1 << 16);
+	assert_int_equal(symlinkat("/etc/passwd", place->dir, "named"), 0);
+	assert_int_equal(mkfifoat(place->dir, "pipe", 0600), 0);
+	snprintf(path, sizeof(path), "%s/named", place->path);
+	assert_ok(file_read_path(path, 1 << 15, &arena, &bytes, &fault));
+	assert_true(bytes.n > 0);
+	assert_err(file_read_path(path, 1, &arena, &bytes, &fault), ERR_LIMIT);
+	snprintf(path, sizeof(path), "%s/pipe", place->path);
+	assert_err(file_read_path(path, 10, &arena, &bytes, &fault), ERR_INVALID);
+	assert_err(file_read_path("/nonexistent", 10, &arena, &bytes, &fault), ERR_NOT_FOUND);
+	assert_text(fault.text, "cannot open /nonexistent: No such file or directory");
+	arena_done(&arena);
+}
+
 static void directories_are_made_with_their_mode(void **state)
 {
 	struct place *place = *state;
@@ -264,6 +285,7 @@ int main(void)
 	        cmocka_unit_test(a_full_disk_leaves_the_old_file),
 	        cmocka_unit_test(reading_has_a_limit),
 	        cmocka_unit_test(neither_links_nor_fifos_are_read),
+	        cmocka_unit_test(a_path_may_lead_through_links_but_not_to_a_fifo),
 	        cmocka_unit_test(directories_are_made_with_their_mode),
 	        cmocka_unit_test(a_temporary_file_has_no_name),
 	        cmocka_unit_test(a_lock_is_held_until_closed),

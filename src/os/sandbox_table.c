@@ -116,10 +116,9 @@ const struct sandbox_policy sandbox_policies[SANDBOX_ROOM_COUNT] = {
         [SANDBOX_RESOLVER] =
                 {
                         .purpose = "DNS with DNSSEC validation; holds the cache",
-                        .groups = GROUPS_OF_ALL | GROUP_SOCKETPAIR | GROUP_READ |
-                                  GROUP_CONNECT_TCP | GROUP_CONNECT_UDP,
+                        .groups = GROUPS_OF_ALL | GROUP_SOCKETPAIR | GROUP_CONNECT_TCP |
+                                  GROUP_CONNECT_UDP,
                         .files = FILES_NONE,
-                        .read_list = true,
                         .network = NETWORK_DNS,
                         .n_files_max = 65536,
                         .memory_max = 2 * GIB,

@@ -340,6 +340,7 @@ static int start_a_program(const struct scene *s)
 
 #define KEEPERS (ROOM(ACCOUNT) | ROOM(QUEUE) | ROOM(VAULT) | ROOM(STEWARD))
 #define CALLERS (ROOM(WEB) | ROOM(COURIER) | ROOM(RESOLVER))
+#define READERS (ROOM(WEB) | ROOM(COURIER) | ROOM(STEWARD))
 
 const struct work sandbox_works[] = {
         {"start threads", start_threads, ROOMS_ALL},
@@ -353,7 +354,7 @@ const struct work sandbox_works[] = {
         {"use SQLite", use_sqlite, KEEPERS},
         {"spool bodies", spool_bodies, ROOM(GATE)},
         {"accept a connection", accept_a_connection, ROOM(GATE) | ROOM(STEWARD)},
-        {"read listed files", read_listed_files, CALLERS | ROOM(STEWARD)},
+        {"read listed files", read_listed_files, READERS},
         {"call out", call_out, CALLERS},
         {"ask by UDP", ask_by_udp, ROOM(RESOLVER)},
         {"start a program", start_a_program, ROOM(SUPERVISOR)},

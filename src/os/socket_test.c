@@ -500,9 +500,36 @@ static void a_stream_can_be_handed_over(void **state)
 	assert_true(fcntl(0, F_GETFD) >= 0);
 }
 
+static void udp_hears_its_peer_alone(void **state)
+{
+	(void)state;
+	struct sockaddr_storage sa;
+	struct os_address at = address_of("127.0.0.1", 0);
+	char text[16];
+	size_t n;
+	CLEANUP(fd_close) int server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	CLEANUP(fd_close) int stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	CLEANUP(fd_close) int client = -1;
+	socklen_t size = os_address_to_sockaddr(&at, &sa);
+	assert_int_equal(bind(server, (struct sockaddr *)&sa, size), 0);
+	at = socket_local(server);
+	assert_ok(socket_connect_udp(&at, &client, NULL));
+	struct os_address local = socket_local(client);
+	size = os_address_to_sockaddr(&local, &sa);
+	assert_int_equal(sendto(stranger, "lie", 3, 0, (struct sockaddr *)&sa, size), 3);
+	assert_int_equal(sendto(server, "hello", 5, 0, (struct sockaddr *)&sa, size), 5);
+	assert_ok(socket_receive(client, text, sizeof(text), 5000, &n));
+	assert_int_equal(n, 5);
+	assert_memory_equal(text, "hello", 5);
+	assert_err(socket_receive(client, text, sizeof(text), 1, &n), ERR_TIMEOUT);
+	struct os_address none = {.family = OS_FAMILY_NONE};
+	assert_err(socket_connect_udp(&none, &client, NULL), ERR_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(udp_hears_its_peer_alone),
 	        cmocka_unit_test(addresses_print_in_their_canonical_form),
 	        cmocka_unit_test(what_is_no_address_is_refused),
 	        cmocka_unit_test(ports_follow_addresses),

@@ -1,0 +1,421 @@
+/* The resolver room as the supervisor runs it, walls and all, with a little DNS server beside it.
+ */
+#include "config/config.h"
+#include "dns/answer.h"
+#include "ipc/door.h"
+#include "ipc/room.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/process.h"
+#include "os/socket.h"
+#include "resolver.pb-c.h"
+#include "supervisor.pb-c.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+#undef fail
+
+#define assert_ok(expr)            assert_int_equal((expr).code, ERR_OK)
+#define assert_err(expr, expected) assert_int_equal((expr).code, (expected))
+
+#define CHANNEL_FD  3
+#define QUESTION_AT 12
+
+/* --- a DNS server: any name has the address 192.0.2.1, but for names that begin with slow (no
+ * answer) or fail (SERVFAIL) --- */
+
+struct server {
+	int fd;
+	uint16_t port;
+	atomic_int n_queries;
+	pthread_t thread;
+};
+
+static size_t question_end(const uint8_t *p, size_t n)
+{
+	size_t at = QUESTION_AT;
+	while (at < n && p[at] != 0)
+		at += 1u + p[at];
+	return at + 5;
+}
+
+static void serve(void *context)
+{
+	struct server *server = context;
+	for (;;) {
+		uint8_t p[1024];
+		struct sockaddr_storage peer;
+		socklen_t size = sizeof(peer);
+		ssize_t n = recvfrom(server->fd, p, 512, 0, (struct sockaddr *)&peer, &size);
+		if (n <= QUESTION_AT)
+			return;
+		size_t end = question_end(p, (size_t)n);
+		struct slice name = slice_of(p + QUESTION_AT + 1, 4);
+		atomic_fetch_add(&server->n_queries, 1);
+		if (end > (size_t)n || slice_eq_str(name, "slow"))
+			continue;
+		bool fails = slice_eq_str(name, "fail"), is_a = p[end - 3] == 1;
+		memcpy(p + 2, fails ? "\x81\x82" : "\x81\x80", 2);
+		memcpy(p + 6, is_a && !fails ? "\0\1\0\0\0\0" : "\0\0\0\0\0\0", 6);
+		if (is_a && !fails) {
+			memcpy(p + end, "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1", 16);
+			end += 16;
+		}
+		(void)sendto(server->fd, p, end, 0, (struct sockaddr *)&peer, size);
+	}
+}
+
+static void start_server(struct server *server)
+{
+	struct os_address address;
+	struct sockaddr_storage sa;
+	assert_ok(os_address_parse(SLICE("127.0.0.1"), 0, &address));
+	socklen_t size = os_address_to_sockaddr(&address, &sa);
+	server->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server->fd, (struct sockaddr *)&sa, size), 0);
+	server->port = socket_local(server->fd).port;
+	assert_ok(thread_start(&(struct thread_options){.name = "dns", .joinable = true}, serve,
+	                       server, &server->thread));
+}
+
+/* A packet too short for a query ends it. */
+static void stop_server(struct server *server)
+{
+	struct os_address address = socket_local(server->fd);
+	struct sockaddr_storage sa;
+	socklen_t size = os_address_to_sockaddr(&address, &sa);
+	assert_int_equal(sendto(server->fd, "x", 1, 0, (struct sockaddr *)&sa, size), 1);
+	thread_join(server->thread);
+	fd_close(&server->fd);
+}
+
+/* --- the room --- */
+
+struct house {
+	struct server server;
+	struct process room;
+	struct ipc_channel *supervisor; /* to the room */
+	atomic_bool ready;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	pthread_t thread;
+	bool has_thread;
+	struct arena arena;
+};
+
+static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
+{
+	struct house *house = context;
+	(void)channel;
+	(void)packet;
+	pthread_mutex_lock(&house->lock);
+	house->ready = true;
+	pthread_cond_signal(&house->cond);
+	pthread_mutex_unlock(&house->lock);
+}
+
+static void listen_to_room(void *context)
+{
+	struct house *house = context;
+	(void)ipc_channel_serve(house->supervisor);
+	pthread_mutex_lock(&house->lock);
+	house->ready = true; /* or gone */
+	pthread_cond_signal(&house->cond);
+	pthread_mutex_unlock(&house->lock);
+}
+
+static int freeze_config(const char *resolver)
+{
+	struct config_sources sources = {.directory = "/etc/mailkeep"};
+	struct buf text;
+	int fd = -1;
+	buf_init(&text, 4096);
+	buf_printf(&text,
+	           "hostname: mail.example.org\nlisteners: {a: {addresses: [127.0.0.1], imap: "
+	           "{}}}\nresolver: %s\n",
+	           resolver);
+	sources.text[CONFIG_SERVER] = buf_slice(&text);
+	assert_ok(config_freeze(&sources, &fd));
+	buf_done(&text);
+	return fd;
+}
+
+static void send_start(struct house *house, const char *resolver)
+{
+	Door__Start start = DOOR__START__INIT;
+	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
+	CLEANUP(fd_close) int config_fd = freeze_config(resolver);
+	start.room = IPC_ROOM_RESOLVER;
+	start.data_directory = door_string("/nonexistent");
+	start.config_directory = door_string("/nonexistent");
+	message.body_case = DOOR__ROOM_MESSAGE__BODY_START;
+	message.start = &start;
+	assert_ok(door_send(house->supervisor, 0, &message.base, &config_fd, 1));
+}
+
+/* An introduction: what another room would get. */
+static struct ipc_channel *meet(struct house *house, enum ipc_room who)
+{
+	Door__Meet request = DOOR__MEET__INIT;
+	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
+	int fds[2];
+	assert_ok(socket_pair_seqpacket(fds));
+	request.room = who;
+	message.body_case = DOOR__ROOM_MESSAGE__BODY_MEET;
+	message.meet = &request;
+	assert_ok(door_send(house->supervisor, 0, &message.base, &fds[1], 1));
+	fd_close(&fds[1]);
+	return ipc_channel_new(fds[0], &(struct ipc_channel_options){.context = NULL});
+}
+
+static void start_room(struct house *house, const char *resolver)
+{
+	static const char *const argv[] = {"resolver", NULL};
+	struct os_fault fault = {0};
+	int fds[2];
+	assert_ok(socket_pair_seqpacket(fds));
+	const struct process_fd map[] = {{0, 0}, {1, 1}, {2, 2}, {fds[1], CHANNEL_FD}};
+	struct process_options options = {.path = RESOLVER_PROGRAM,
+	                                  .argv = argv,
+	                                  .fds = map,
+	                                  .n_fds = N_ELEMENTS(map),
+	                                  .death_signal = 9};
+	assert_ok(process_spawn(&options, &house->room, &fault));
+	fd_close(&fds[1]);
+	house->supervisor = ipc_channel_new(
+	        fds[0], &(struct ipc_channel_options){.on_request = on_request, .context = house});
+	send_start(house, resolver);
+	assert_ok(thread_start(&(struct thread_options){.name = "supervisor", .joinable = true},
+	                       listen_to_room, house, &house->thread));
+	house->has_thread = true;
+	pthread_mutex_lock(&house->lock);
+	while (!house->ready)
+		pthread_cond_wait(&house->cond, &house->lock);
+	pthread_mutex_unlock(&house->lock);
+	assert_false(ipc_channel_is_closed(house->supervisor));
+}
+
+static int set_up(void **state)
+{
+	struct house *house = base_alloc(sizeof(*house));
+	pthread_mutex_init(&house->lock, NULL);
+	pthread_cond_init(&house->cond, NULL);
+	house->room = PROCESS_NONE;
+	arena_init(&house->arena, 16 * MIB);
+	start_server(&house->server);
+	*state = house;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct house *house = *state;
+	process_kill(&house->room);
+	if (house->supervisor) {
+		ipc_channel_close(house->supervisor);
+		if (house->has_thread)
+			thread_join(house->thread);
+		ipc_channel_unref(house->supervisor);
+	}
+	stop_server(&house->server);
+	arena_done(&house->arena);
+	pthread_cond_destroy(&house->cond);
+	pthread_mutex_destroy(&house->lock);
+	base_free(house);
+	return 0;
+}
+
+static struct status look_up(struct house *house, struct ipc_channel *channel, const char *name,
+                             uint32_t type, uint32_t timeout_ms,
+                             const struct dns_answer **ret_answer)
+{
+	Door__Lookup lookup = DOOR__LOOKUP__INIT;
+	Door__ResolverRequest request = DOOR__RESOLVER_REQUEST__INIT;
+	ProtobufCMessage *message;
+	lookup.name = door_string(name);
+	lookup.type = type;
+	lookup.timeout_ms = timeout_ms;
+	request.body_case = DOOR__RESOLVER_REQUEST__BODY_LOOKUP;
+	request.lookup = &lookup;
+	TRY(door_call(channel, 1, &request.base, NULL, 0, 20000, &door__resolver_reply__descriptor,
+	              &house->arena, &message, NULL));
+	const Door__ResolverReply *reply = (const Door__ResolverReply *)message;
+	TRY(door_status(reply->status->code, reply->status->why));
+	return dns_answer_unpack(door_bytes(reply->answer), &house->arena, ret_answer);
+}
+
+static const char *forward_to_server(const struct house *house, char text[200], const char *more)
+{
+	snprintf(text, 200, "{mode: forward, servers: [\"127.0.0.1:%u\"], validate: false%s}",
+	         house->server.port, more);
+	return text;
+}
+
+/* --- tests --- */
+
+static void names_are_looked_up_behind_the_walls(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	start_room(house, forward_to_server(house, config, ""));
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	assert_int_equal(answer->security, DNS_INSECURE);
+	assert_memory_equal(answer->records[0].a, "\300\0\2\1", 4);
+	int n = house->server.n_queries;
+	assert_ok(look_up(house, courier, "A.Example.", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	assert_int_equal(house->server.n_queries, n); /* from the cache */
+	assert_ok(look_up(house, courier, "fail.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
+	ipc_channel_unref(courier);
+}
+
+static void malformed_questions_are_refused_and_hurt_nobody(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	start_room(house, forward_to_server(house, config, ""));
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	assert_err(look_up(house, courier, "a b", DNS_TYPE_A, 5000, &answer), ERR_SYNTAX);
+	assert_err(look_up(house, courier, "", DNS_TYPE_A, 5000, &answer), ERR_SYNTAX);
+	assert_err(look_up(house, courier, "a.example", 255, 5000, &answer), ERR_PROTOCOL);
+	assert_err(look_up(house, courier, "a.example", 0, 5000, &answer), ERR_PROTOCOL);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, UINT32_MAX, &answer));
+	ipc_channel_unref(courier);
+}
+
+struct asker {
+	struct house *house;
+	struct ipc_channel *channel;
+	const char *name;
+	struct arena arena;
+	struct status status;
+	enum dns_outcome outcome;
+};
+
+static void ask(void *context)
+{
+	struct asker *asker = context;
+	struct house own = {.arena = asker->arena};
+	const struct dns_answer *answer = NULL;
+	asker->status = look_up(&own, asker->channel, asker->name, DNS_TYPE_A, 1500, &answer);
+	asker->outcome = is_ok(asker->status) ? answer->outcome : DNS_FAILED;
+	arena_done(&own.arena);
+}
+
+/* Of 16 places strangers get 12; a slow name holds up no other; one too many is told so at once. */
+static void slow_names_hold_up_no_others(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	static char names[13][32];
+	struct asker askers[13];
+	pthread_t threads[13];
+	start_room(house, forward_to_server(house, config, ", max_lookups: 16"));
+	struct ipc_channel *stranger = meet(house, IPC_ROOM_GATE_MX);
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	int64_t began = clock_monotonic_ms(clock_real());
+	size_t n_busy = 0;
+	for (size_t i = 0; i < N_ELEMENTS(askers); i++) {
+		snprintf(names[i], sizeof(names[i]), "slow%zu.example", i);
+		askers[i] = (struct asker){.house = house, .channel = stranger, .name = names[i]};
+		arena_init(&askers[i].arena, MIB);
+		assert_ok(thread_start(&(struct thread_options){.name = "asker", .joinable = true},
+		                       ask, &askers[i], &threads[i]));
+	}
+	while (house->server.n_queries < 12 && clock_monotonic_ms(clock_real()) < began + 1200)
+		usleep(10000);
+	assert_ok(look_up(house, courier, "quick.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	assert_true(clock_monotonic_ms(clock_real()) < began + 1400);
+	for (size_t i = 0; i < N_ELEMENTS(askers); i++) {
+		thread_join(threads[i]);
+		n_busy += askers[i].status.code == ERR_BUSY;
+		assert_true(askers[i].status.code == ERR_BUSY || is_ok(askers[i].status));
+		assert_int_equal(askers[i].outcome, DNS_FAILED);
+	}
+	assert_int_equal(n_busy, 1);
+	assert_true(clock_monotonic_ms(clock_real()) < began + 3000);
+	ipc_channel_unref(stranger);
+	ipc_channel_unref(courier);
+}
+
+static void trust_asks_the_servers_themselves(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	snprintf(config, sizeof(config), "{mode: trust, servers: [\"127.0.0.1:%u\"]}",
+	         house->server.port);
+	start_room(house, config);
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	assert_int_equal(answer->security, DNS_INSECURE); /* no AD bit */
+	ipc_channel_unref(courier);
+}
+
+static void a_config_that_cannot_be_used_fails_lookups_alone(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	start_room(house, "{anchor: /nonexistent/anchor}");
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FAILED);
+	assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
+	ipc_channel_unref(courier);
+}
+
+static void send_config(struct house *house, const char *resolver)
+{
+	Door__Config config = DOOR__CONFIG__INIT;
+	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
+	CLEANUP(fd_close) int config_fd = freeze_config(resolver);
+	message.body_case = DOOR__ROOM_MESSAGE__BODY_CONFIG;
+	message.config = &config;
+	assert_ok(door_send(house->supervisor, 0, &message.base, &config_fd, 1));
+}
+
+static void only_a_new_config_of_the_resolver_ends_it(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	struct process_end end;
+	char config[200];
+	start_room(house, forward_to_server(house, config, ""));
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	send_config(house, config); /* the same */
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
+	assert_err(process_reap(&house->room, &end), ERR_BUSY);
+	send_config(house, forward_to_server(house, config, ", timeout: 3s"));
+	assert_ok(process_wait(&house->room, 10000, &end));
+	assert_false(end.by_signal);
+	assert_int_equal(end.number, 0);
+	ipc_channel_unref(courier);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(names_are_looked_up_behind_the_walls),
+	        TEST(malformed_questions_are_refused_and_hurt_nobody),
+	        TEST(slow_names_hold_up_no_others),
+	        TEST(trust_asks_the_servers_themselves),
+	        TEST(a_config_that_cannot_be_used_fails_lookups_alone),
+	        TEST(only_a_new_config_of_the_resolver_ends_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
