@@ -2,9 +2,9 @@
  * from: warm, empty, one thread.
  *
  * SECURITY. The zygote hears the supervisor only. An account room hears what its own user sends
- * after login (IMAP) and the mail that is delivered to it, both hostile; it parses MIME, IMAP and
- * SQL's own files. It holds one account's directory and nothing else: no network, no key, no other
- * account. An intruder gains that one mailbox.
+ * after login (IMAP, submission) and the mail that is delivered to it, both hostile; it parses
+ * MIME, IMAP and SQL's own files. It holds one account's directory and nothing else: no network, no
+ * key, no other account. An intruder gains that one mailbox.
  *
  * A connection is served only with the vault's ticket that says that this account logged in on it.
  */
@@ -13,12 +13,14 @@
 #include "account.pb-c.h"
 #include "imap/session.h"
 #include "imap/summarize.h"
+#include "ipc/request.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "rooms/account_submission.h"
 #include "store/store.h"
 #include "text/charset.h"
 #include "vault/ticket.h"
@@ -63,6 +65,8 @@ struct session {
 	_Atomic bool stop;
 	uint64_t cid;
 	bool relayed;
+	bool submission;
+	bool local; /* by the local socket */
 	char tag[LOGIN_TAG_MAX + 1];
 };
 
@@ -187,9 +191,8 @@ static void end_session(struct session *session)
 	base_free(session);
 }
 
-static void run_session(void *context)
+static void serve_imap(struct session *session)
 {
-	struct session *session = context;
 	struct account *account = session->account;
 	struct room_config *config = room_config_get(account->room);
 	struct imap_session_options options = {
@@ -202,14 +205,41 @@ static void run_session(void *context)
 	        .append_max = config->config->limits.message_size,
 	        .timeout_ms = (int)config->config->timeouts.imap_idle_ms,
 	};
-	options.stream->write_timeout_ms = (int)config->config->timeouts.write_ms;
 	room_config_unref(config);
 	struct status status = account->store ? imap_session_run(&options)
 	                                      : imap_session_refuse(options.stream, session->tag,
 	                                                            account->store_status);
-	stream_shutdown(options.stream);
 	log_info(session->cid, "IMAP session ended", LOG_STR("account", account->name),
 	         LOG_STATUS(status));
+}
+
+static void serve_submission(struct session *session)
+{
+	struct account *account = session->account;
+	const struct account_submission options = {
+	        .room = account->room,
+	        .account = account->name,
+	        .store = account->store,
+	        .store_status = account->store_status,
+	        .stream = &session->stream.stream,
+	        .wake_fd = session->wake_fd,
+	        .cid = session->cid,
+	        .local = session->local,
+	};
+	account_submission_run(&options);
+}
+
+static void run_session(void *context)
+{
+	struct session *session = context;
+	struct room_config *config = room_config_get(session->account->room);
+	session->stream.stream.write_timeout_ms = (int)config->config->timeouts.write_ms;
+	room_config_unref(config);
+	if (session->submission)
+		serve_submission(session);
+	else
+		serve_imap(session);
+	stream_shutdown(&session->stream.stream);
 	end_session(session);
 }
 
@@ -218,9 +248,12 @@ static struct status check_ticket(struct account *account, const Door__OpenSessi
 {
 	struct ticket_claims claims;
 	ProtobufCBinaryData key = account->room->start->ticket_key;
+	enum ticket_protocol protocol = open->protocol == DOOR__OPEN_SESSION__PROTOCOL__SUBMISSION
+	                                        ? TICKET_SUBMISSION
+	                                        : TICKET_IMAP;
 	if (key.len != TICKET_KEY_SIZE)
 		return fail(ERR_DENIED, "no key for tickets");
-	TRY(ticket_verify(key.data, door_bytes(open->ticket), TICKET_IMAP, cid,
+	TRY(ticket_verify(key.data, door_bytes(open->ticket), protocol, cid,
 	                  clock_now_s(clock_real()), &claims));
 	if (!slice_eq_str(slice_str(claims.account), account->name))
 		return fail(ERR_DENIED, "ticket is for another account");
@@ -237,6 +270,17 @@ static void link_session(struct account *account, struct session *session)
 	account->sessions = session;
 	account->n_sessions++;
 	pthread_mutex_unlock(&account->lock);
+}
+
+/* TLS ends at the gate; what it was like is a matter of the session's, too. */
+static void set_peer(struct session *session, const Door__Peer *peer)
+{
+	struct stream_tls *tls = &session->stream.stream.tls;
+	tls->on = peer && peer->tls;
+	if (!tls->on)
+		return;
+	snprintf(tls->version, sizeof(tls->version), "%s", peer->tls_version);
+	snprintf(tls->cipher, sizeof(tls->cipher), "%s", peer->tls_cipher);
 }
 
 static void on_open_session(struct door *door, struct ipc_packet *packet,
@@ -260,14 +304,18 @@ static void on_open_session(struct door *door, struct ipc_packet *packet,
 	session->cid = packet->cid;
 	session->wake_fd = wake_fd;
 	session->relayed = open->relayed;
+	session->submission = open->protocol == DOOR__OPEN_SESSION__PROTOCOL__SUBMISSION;
+	session->local = open->local;
 	snprintf(session->tag, sizeof(session->tag), "%s", open->login_tag);
 	fd_stream_init(&session->stream, ipc_packet_take_fd(packet, 0));
 	buf_add(&session->stream.stream.in, door_bytes(open->buffered));
-	session->stream.stream.tls.on = open->peer && open->peer->tls;
+	set_peer(session, open->peer);
 	link_session(account, session);
-	log_info(packet->cid, "IMAP session", LOG_STR("account", account->name),
+	const char *what = session->submission ? "submission session" : "IMAP session";
+	log_info(packet->cid, what, LOG_STR("account", account->name),
 	         LOG_STR("peer", open->peer ? open->peer->address : ""));
-	struct thread_options options = {.name = "imap", .stack_size = SESSION_STACK};
+	struct thread_options options = {.name = session->submission ? "submission" : "imap",
+	                                 .stack_size = SESSION_STACK};
 	status = thread_start(&options, run_session, session, NULL);
 	answer(door->channel, packet, status, NULL);
 	if (!is_ok(status))
@@ -275,14 +323,6 @@ static void on_open_session(struct door *door, struct ipc_packet *packet,
 }
 
 /* ---- the door ---- */
-
-/* Which room may ask for what: a gate for strangers opens no session, one for users delivers
- * nothing. */
-static bool may_ask(enum ipc_room who, Door__AccountRequest__BodyCase body)
-{
-	return (who == IPC_ROOM_GATE_MX && body == DOOR__ACCOUNT_REQUEST__BODY_DELIVER) ||
-	       (who == IPC_ROOM_GATE_LOGIN && body == DOOR__ACCOUNT_REQUEST__BODY_OPEN_SESSION);
-}
 
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
 {
@@ -293,7 +333,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__account_request__descriptor, packet->payload, &door->arena);
 	if (!request)
 		answer(channel, packet, fail(ERR_PROTOCOL, "malformed request"), NULL);
-	else if (!may_ask(door->who, request->body_case))
+	else if (!ipc_may_request(door->who, IPC_ROOM_ACCOUNT, request->body_case))
 		answer(channel, packet, fail(ERR_DENIED, "not for this room"), NULL);
 	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_DELIVER)
 		on_deliver(door, packet, request->deliver);
