@@ -8,7 +8,7 @@ from . import tree
 
 # Composed, so that this file does not find itself.
 MARKS = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK", "NOT" + "IMPLEMENTED"]) + r")\b")
-RESOLVER = ("src/dns/", "src/rooms/resolver")  # a stub resolver is what RFC 9499 calls it
+RESOLVER = ("src/dns/", "src/cli/dns", "src/rooms/resolver")  # a stub resolver is what RFC 9499 calls it
 STUBS = re.compile(r"\b(?:stub|placeholder|not implemented yet|dummy implementation)\b", re.I)
 PATHS = re.compile(r"(?<![\w.*$}])/(?:home/\w+|root|work|Users|mnt)/[\w.]")
 SKIP = (".json", ".png", ".eml", ".bin", ".txt")
