@@ -28,8 +28,10 @@ static struct status set_passwords(const char *data, unsigned n_accounts,
 	snprintf(path, sizeof(path), "%s/vault", data);
 	TRY(file_mkdir_all(AT_FDCWD, path, 0700, ret_fault));
 	TRY(file_open_dir(AT_FDCWD, path, &dir_fd, ret_fault));
-	TRY(vault_open(&(struct vault_options){.dir_fd = dir_fd, .clock = clock_real()}, &vault,
-	               ret_fault));
+	/* Every mechanism can be tried: as logins.cram_md5 of the config that follows. */
+	const struct vault_options options = {
+	        .dir_fd = dir_fd, .clock = clock_real(), .cram_md5 = true};
+	TRY(vault_open(&options, &vault, ret_fault));
 	struct status status =
 	        vault_password_set(vault, SLICE("me"), SLICE(CLI_LOCALSERVE_PASSWORD), ret_fault);
 	for (unsigned i = 1; i <= n_accounts && is_ok(status); i++) {
@@ -67,9 +69,11 @@ static void greet(const struct cli_localserve *options, const char *config)
 	        "mailkeep: config in %s, account me@localhost (and any other address of "
 	        "localhost), "
 	        "password %s\n"
-	        "mailkeep: SMTP on %s port %u, IMAP on port %u, IMAP with TLS on port %u\n",
+	        "mailkeep: SMTP on %s port %u, submission on port %u, with TLS on port %u\n"
+	        "mailkeep: IMAP on port %u, with TLS on port %u\n",
 	        config, CLI_LOCALSERVE_PASSWORD, options->ip, options->port_base + 25,
-	        options->port_base + 143, options->port_base + 993);
+	        options->port_base + 587, options->port_base + 465, options->port_base + 143,
+	        options->port_base + 993);
 }
 
 int cli_localserve_run(const struct cli_localserve *options)
