@@ -55,6 +55,7 @@ struct cli_command {
 	struct cli_option options[CLI_OPTIONS_MAX];
 	bool takes_config; /* reads the configuration: --config is accepted */
 	bool has_json;
+	bool own_options;     /* takes all words as they are and reads options itself */
 	const char *help;     /* paragraphs for people, separated by "\n\n" */
 	const char *examples; /* lines "command  # what it does" */
 	int (*run)(struct cli *cli);
@@ -166,6 +167,7 @@ int cli_alias_rm(struct cli *cli);
 int cli_alias_list(struct cli *cli);
 int cli_dns_lookup(struct cli *cli);
 int cli_rooms(struct cli *cli);
+int cli_sendmail(struct cli *cli);
 int cli_serve(struct cli *cli);
 int cli_localserve(struct cli *cli);
 int cli_version(struct cli *cli);

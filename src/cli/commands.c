@@ -202,6 +202,19 @@ const struct cli_command cli_commands[] = {
                      "mailkeep dns lookup A example.org --resolver 192.0.2.53",
          .run = cli_dns_lookup},
 
+        {"sendmail", "Submit a message from standard input, as programs do with sendmail(8)",
+         .args = {{"RECIPIENT", CLI_ANY, true, true}}, .own_options = true,
+         .help = "For cron, scripts and mail programs; also reached through a link named sendmail. "
+                 "The message goes to the server that $HOME/.config/mailkeep/sendmail.yaml or "
+                 "/etc/mailkeep/sendmail.yaml names, and without either to the mailkeep of this "
+                 "host, where the unix_users of an account allow it. Missing From, Date and "
+                 "Message-ID are added, Bcc is removed.\n\n"
+                 "Mail that cannot be sent is kept in $HOME/dead-letters. The exit status is one "
+                 "of sysexits.h. `mailkeep sendmail --help` lists options and fields.",
+         .examples = "mailkeep sendmail -t < message\n"
+                     "mailkeep sendmail -i -f ada@example.org -- charles@example.org < message",
+         .run = cli_sendmail},
+
         {"help", "Explain a command", .args = {{"COMMAND", CLI_COMMAND, true, true}},
          .examples = "mailkeep help account add", .run = cli_help},
         {"man", "Print a manual page", .args = {{"PAGE", CLI_PAGE, true}},

@@ -233,6 +233,15 @@ static int unknown_command(const char *const *words, size_t n_words)
 	return CLI_USAGE;
 }
 
+static int take_words(struct cli *cli, const struct cli_command *command, const char *const *words,
+                      size_t n_words, const char **rest, bool *ret_help)
+{
+	if (!command->own_options)
+		return cli_parse(cli, command, words, n_words, rest, ret_help);
+	*cli = (struct cli){.command = command, .args = words, .n_args = n_words};
+	return 0;
+}
+
 static int run_words(const char *const *words, size_t n_words, const char **rest)
 {
 	size_t n_path;
@@ -250,7 +259,7 @@ static int run_words(const char *const *words, size_t n_words, const char **rest
 		cli_print_list(words, n_words, cli_terminal_width(), &text);
 		fputs(buf_cstr(&text), stderr);
 	} else {
-		result = cli_parse(&cli, command, words + n_path, n_words - n_path, rest, &help);
+		result = take_words(&cli, command, words + n_path, n_words - n_path, rest, &help);
 		if (help) {
 			cli_print_help(command, cli.width, &text);
 			cli_put(&text);
@@ -262,6 +271,19 @@ static int run_words(const char *const *words, size_t n_words, const char **rest
 	return result;
 }
 
+/* Called through a link named sendmail: all words are that command's. */
+static bool is_called_sendmail(int argc, char **argv)
+{
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	return argc > 0 && strcmp(slash ? slash + 1 : argv[0], "sendmail") == 0;
+}
+
+static int run_sendmail(int argc, char **argv)
+{
+	struct cli cli = {.args = (const char *const *)(argv + 1), .n_args = (size_t)argc - 1};
+	return cli_sendmail(&cli);
+}
+
 int cli_main(int argc, char **argv)
 {
 	static const char *const help[] = {"help"};
@@ -271,6 +293,8 @@ int cli_main(int argc, char **argv)
 		fputs("mailkeep: too many arguments\n", stderr);
 		return CLI_USAGE;
 	}
+	if (is_called_sendmail(argc, argv))
+		return run_sendmail(argc, argv);
 	if (n_words > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0))
 		words = help;
 	static const char *const version[] = {"version"};
