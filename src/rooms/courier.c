@@ -14,6 +14,7 @@
  */
 #include "rooms/courier.h"
 
+#include "ipc/request.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -169,7 +170,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	arena_init(&arena, REQUEST_ARENA_MAX);
 	const Door__CourierRequest *request = (const Door__CourierRequest *)door_unpack(
 	        &door__courier_request__descriptor, packet->payload, &arena);
-	if (door->who != IPC_ROOM_QUEUE)
+	if (request && !ipc_may_request(door->who, IPC_ROOM_COURIER, request->body_case))
 		status = fail(ERR_DENIED, "not for this room");
 	else if (request && request->body_case == DOOR__COURIER_REQUEST__BODY_ATTEMPT)
 		status = start_attempt(door, packet, &arena, request->attempt);

@@ -127,10 +127,11 @@ static bool has_both_families(const struct delivery_ip *ips, size_t n)
 
 /* Some servers dislike a client's IPv6 address only. */
 static void soften(struct courier_attempt *a, const struct courier_target *target,
-                   const struct courier_connection *c, struct smtp_outcome *o)
+                   struct courier_connection *c, struct smtp_outcome *o)
 {
 	if (!is_policy(o))
 		return;
+	c->unloved = true;
 	delivery_order_note(&a->courier->order, slice_str(c->host), &c->ip, DELIVERY_UNLOVED);
 	if (a->in->n_attempt > 1 || !has_both_families(target->ips, target->n_ips))
 		return;

@@ -132,7 +132,8 @@ void courier_pool_put(struct courier *courier, struct courier_connection *connec
 {
 	bool kept = false;
 	connection->idle_since_ms = clock_monotonic_ms(courier->options.clock);
-	if (smtp_client_usable(&connection->client) && !connection->client.busy) {
+	if (smtp_client_usable(&connection->client) && !connection->client.busy &&
+	    !connection->unloved) {
 		pthread_mutex_lock(&courier->pool_lock);
 		if (courier->n_pool < COURIER_IDLE_MAX &&
 		    connection->epoch == atomic_load(&courier->epoch) &&

@@ -22,7 +22,7 @@ struct courier_ca {
 struct courier_tls {
 	pthread_mutex_t lock;
 	struct tls_library *library; /* NULL until it is needed */
-	struct courier_ca common; /* the system's alone */
+	struct courier_ca common;    /* the system's alone */
 	struct courier_ca *own;
 };
 
@@ -69,6 +69,7 @@ struct courier_connection {
 	char tls_text[200]; /* "TLSv1.3, certificate verified"; "none" */
 	bool verified;
 	bool reused;
+	bool unloved; /* the server dislikes where it comes from: of no further use */
 	int64_t idle_since_ms;
 	uint64_t epoch; /* of the config that it was made under */
 };
