@@ -29,8 +29,9 @@ static struct status insert_told(struct tx *tx, int64_t notice, const struct ent
 	const struct queue_attempt *a = &outcome->attempt;
 	TRY(db_stmt(tx->db,
 	            "INSERT INTO told (notice, entry, recipient, orcpt, next_at, retry_until,"
-	            " started_at, ended_at, host, address, code, enhanced, lines, why, result)"
-	            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+	            " started_at, ended_at, host, address, code, enhanced, lines, why, result,"
+	            " n_attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+	            " $13, $14, $15, $16)",
 	            &stmt));
 	db_bind(stmt, 1, notice);
 	db_bind(stmt, 2, row->entry.id);
@@ -47,6 +48,7 @@ static struct status insert_told(struct tx *tx, int64_t notice, const struct ent
 	db_bind_text(stmt, 13, cut_text(a->lines, QUEUE_LINES_SIZE_MAX));
 	db_bind_text(stmt, 14, cut_text(a->why, QUEUE_TEXT_MAX));
 	db_bind(stmt, 15, a->result);
+	db_bind(stmt, 16, (int64_t)row->entry.n_attempts + outcome->counts);
 	return db_run(stmt);
 }
 
@@ -97,7 +99,7 @@ static struct status read_told(struct db *db, int64_t notice, struct arena *aren
 	struct queue_told *told = ARENA_ARRAY(arena, n_max, struct queue_told);
 	TRY(db_stmt(db,
 	            "SELECT entry, recipient, orcpt, next_at, retry_until, started_at, ended_at,"
-	            " host, address, code, enhanced, lines, why, result FROM told"
+	            " host, address, code, enhanced, lines, why, result, n_attempts FROM told"
 	            " WHERE notice = $1 ORDER BY entry",
 	            &stmt));
 	db_bind(stmt, 1, notice);
@@ -125,6 +127,7 @@ static struct status read_told(struct db *db, int64_t notice, struct arena *aren
 		        .tls = slice_empty(),
 		        .result = (enum queue_result)db_int(stmt, 13),
 		};
+		t->n_attempts = (uint32_t)db_int(stmt, 14);
 	}
 	*ret_told = told;
 	*ret_n = n;

@@ -240,6 +240,7 @@ struct queue_told { /* one recipient of a notice */
 	int64_t entry;
 	struct slice recipient, orcpt;
 	int64_t next_ms, retry_until_ms; /* DELAYED */
+	uint32_t n_attempts;             /* made so far */
 	struct queue_attempt attempt;
 };
 

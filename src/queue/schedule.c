@@ -224,6 +224,13 @@ void queue_schedule_set_limits(struct queue_schedule *s,
 	}
 }
 
+void queue_schedule_end_rests(struct queue_schedule *s)
+{
+	for (uint32_t i = 0; i < s->destinations.n_made; i++)
+		if (destination_at(s, i)->node.used)
+			destination_at(s, i)->rests_until_ms = 0;
+}
+
 /* ---- entries ---- */
 
 static bool is_slot(const void *element, struct slice key)

@@ -53,6 +53,9 @@ void queue_schedule_set_limits(struct queue_schedule *schedule,
 /* Everything that waits is placed anew: routes have changed. */
 void queue_schedule_replace(struct queue_schedule *schedule);
 
+/* Destinations that rest are tried again: someone asked for it. */
+void queue_schedule_end_rests(struct queue_schedule *schedule);
+
 /* New, or changed. What is under way goes on; the change counts afterwards. */
 void queue_schedule_put(struct queue_schedule *schedule, const struct queue_brief *brief);
 void queue_schedule_remove(struct queue_schedule *schedule, int64_t id);

@@ -59,7 +59,8 @@ static const char *const tables[] = {
         "CREATE INDEX notice_next ON notice (next_at)",
         "CREATE TABLE told (notice INTEGER NOT NULL, entry INTEGER NOT NULL,"
         " recipient TEXT NOT NULL, orcpt TEXT NOT NULL, next_at INTEGER NOT NULL,"
-        " retry_until INTEGER NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,"
+        " retry_until INTEGER NOT NULL, n_attempts INTEGER NOT NULL,"
+        " started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,"
         " host TEXT NOT NULL, address TEXT NOT NULL, code INTEGER NOT NULL,"
         " enhanced TEXT NOT NULL, lines TEXT NOT NULL, why TEXT NOT NULL, result INTEGER NOT NULL,"
         " PRIMARY KEY (notice, entry)) WITHOUT ROWID",
