@@ -110,7 +110,8 @@ struct status message_dsn_compose(const struct message_dsn *dsn, struct buf *hea
 
 #define MESSAGE_DSN_STATUS_SIZE_MAX     ((size_t)256 * 1024) /* bytes of the fields that are read */
 #define MESSAGE_DSN_READ_RECIPIENTS_MAX 1000u
-#define MESSAGE_DSN_TEXT_MAX            2000u /* bytes kept of one field */
+#define MESSAGE_DSN_TEXT_MAX            2000u                     /* bytes kept of one field */
+#define MESSAGE_DSN_PARSE_ARENA         ((size_t)4 * 1024 * 1024) /* a fit budget for reading */
 
 struct message_dsn_fact {
 	enum message_dsn_action action;
