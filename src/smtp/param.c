@@ -37,6 +37,8 @@ struct param_row {
 	param_rule *parse;
 };
 
+#define HOLD_UNTIL_MAX_S INT64_C(253402300799) /* the end of the year 9999 */
+
 #define PARAMS_MAX 16 /* rows of the longer table: a parameter stands once */
 
 static bool parse_size(struct params *params, struct slice value)
@@ -293,7 +295,7 @@ static bool parse_hold_until(struct params *params, struct slice value)
 	if (params->mail.has_hold_for || !cursor_ok(&c) || !is_real_day(&t))
 		return false;
 	params->mail.hold_until_s = civil_to_unix(&t) - offset_s;
-	return true;
+	return params->mail.hold_until_s >= 0 && params->mail.hold_until_s <= HOLD_UNTIL_MAX_S;
 }
 
 /* by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT (RFC 2852 section 4) */

@@ -44,8 +44,7 @@
 	X(ENVELOPE_TOO_LARGE, 452, "4.5.3",                                                        \
 	  "Envelope takes too much memory, send fewer recipients")                                 \
 	X(TLS_NOT_NOW, 454, "4.7.0", "TLS is not available now")                                   \
-	X(AUTH_NOT_NOW, 454, "4.7.0",                                                              \
-	  "Logging in does not work at the moment, try again later")                               \
+	X(AUTH_NOT_NOW, 454, "4.7.0", "Logging in does not work at the moment, try again later")   \
 	X(NOT_SMTP, 500, "5.5.2", "This is an SMTP server and that was not SMTP")                  \
 	X(LINE_TOO_LONG, 500, "5.5.2", "Line is too long")                                         \
 	X(AUTH_TOO_LONG, 500, "5.5.6", "Authentication exchange line is too long")                 \

@@ -92,10 +92,96 @@ static void submission_sessions_run_as_they_should(void **state)
 	run_cases(cases, N_ELEMENTS(cases));
 }
 
+/* Values of MAIL's parameters: what they are, or NULL for what is refused. */
+static const struct {
+	const char *text, *printed;
+} values[] = {
+        {" HOLDFOR=1", " HOLDFOR=1"},
+        {" HOLDFOR=999999999", " HOLDFOR=999999999"},
+        {" HOLDUNTIL=2026-11-22t10:00:00z", " HOLDUNTIL=2026-11-22T10:00:00Z"},
+        {" HOLDUNTIL=2026-11-22T10:00:00.123Z", " HOLDUNTIL=2026-11-22T10:00:00Z"},
+        {" HOLDUNTIL=2026-01-01T01:00:00+05:30", " HOLDUNTIL=2025-12-31T19:30:00Z"},
+        {" HOLDUNTIL=2024-02-29T23:59:60-00:00", " HOLDUNTIL=2024-03-01T00:00:00Z"},
+        {" BY=+5;r", " BY=5;R"},
+        {" BY=-999999999;NT", " BY=-999999999;NT"},
+        {" BY=0;N", " BY=0;N"},
+        {" MT-PRIORITY=0", " MT-PRIORITY=0"},
+        {" MT-PRIORITY=-9", " MT-PRIORITY=-9"},
+        {" requiretls", " REQUIRETLS"},
+        {" HOLDFOR", NULL},
+        {" HOLDFOR=", NULL},
+        {" HOLDFOR=0", NULL},
+        {" HOLDFOR=-1", NULL},
+        {" HOLDFOR=1000000000", NULL},
+        {" HOLDFOR=0000000001", NULL},
+        {" HOLDFOR=1 HOLDFOR=1", NULL},
+        {" HOLDUNTIL=2026-11-22", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:00", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00Z", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:00ZZ", NULL},
+        {" HOLDUNTIL=2026-11-22T24:00:00Z", NULL},
+        {" HOLDUNTIL=2026-13-01T10:00:00Z", NULL},
+        {" HOLDUNTIL=2026-00-01T10:00:00Z", NULL},
+        {" HOLDUNTIL=2026-02-29T10:00:00Z", NULL},
+        {" HOLDUNTIL=1969-01-01T10:00:00Z", NULL},
+        {" HOLDUNTIL=1970-01-01T00:00:00+01:00", NULL},
+        {" HOLDUNTIL=9999-12-31T23:59:59-01:00", NULL},
+        {" HOLDUNTIL=26-11-22T10:00:00Z", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:00.Z", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:00+24:00", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:00+0100", NULL},
+        {" HOLDUNTIL=2026-11-22T10:00:0aZ", NULL},
+        {" BY=", NULL},
+        {" BY=;R", NULL},
+        {" BY=5", NULL},
+        {" BY=5;", NULL},
+        {" BY=5;X", NULL},
+        {" BY=5;RX", NULL},
+        {" BY=5;RTT", NULL},
+        {" BY=5;T", NULL},
+        {" BY=0;R", NULL},
+        {" BY=-5;R", NULL},
+        {" BY=--5;N", NULL},
+        {" BY=1234567890;N", NULL},
+        {" MT-PRIORITY=", NULL},
+        {" MT-PRIORITY=10", NULL},
+        {" MT-PRIORITY=-10", NULL},
+        {" MT-PRIORITY=+1", NULL},
+        {" MT-PRIORITY=-0", NULL},
+        {" MT-PRIORITY=01", NULL},
+        {" MT-PRIORITY=-", NULL},
+        {" MT-PRIORITY=a", NULL},
+        {" REQUIRETLS=yes", NULL},
+        {" REQUIRETLS REQUIRETLS", NULL},
+};
+
+static void parameters_are_understood_exactly(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(values); i++) {
+		struct arena arena;
+		struct buf printed;
+		struct smtp_mail_params params;
+		arena_init(&arena, 4096);
+		buf_init(&printed, 1000);
+		enum smtp_reply_id id =
+		        smtp_mail_params_parse(slice_str(values[i].text), &arena, &params);
+		if ((id == SMTP_REPLY_NONE) != (values[i].printed != NULL))
+			fail_msg("%s: %d", values[i].text, (int)id);
+		if (values[i].printed) {
+			smtp_mail_params_print(&params, &printed);
+			assert_string_equal(buf_cstr(&printed), values[i].printed);
+		}
+		buf_done(&printed);
+		arena_done(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(submission_sessions_run_as_they_should),
+	        cmocka_unit_test(parameters_are_understood_exactly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
