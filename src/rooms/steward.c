@@ -5,6 +5,10 @@
  *	{"command":"reload"}                                   {"ok":true}
  *	{"command":"password","account":"me","password":"..."} {"ok":false,"errors":["..."]}
  *	{"command":"remove-password","account":"me"}
+ *	{"command":"secret-set","name":"n","value":"..."}
+ *	{"command":"secret-rm","name":"n"}
+ *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
+ * and those of the queue (steward_queue.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
@@ -12,6 +16,7 @@
  */
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
+#include "rooms/steward_queue.h"
 
 #include "os/clock.h"
 #include "os/fd.h"
@@ -219,8 +224,9 @@ static json_t *do_reload(struct steward *steward)
 	return answer_of(status, said);
 }
 
+/* names: gets the secrets' names of the reply; may be NULL. */
 static struct status ask_vault(struct steward *steward, const Door__VaultRequest *request,
-                               json_t *said)
+                               json_t *said, json_t *names)
 {
 	struct arena arena;
 	ProtobufCMessage *message = NULL;
@@ -232,6 +238,8 @@ static struct status ask_vault(struct steward *steward, const Door__VaultRequest
 		const Door__VaultReply *reply = (const Door__VaultReply *)message;
 		status = reply->status ? door_status(reply->status->code, reply->status->why)
 		                       : fail(ERR_PROTOCOL, "malformed reply of the vault");
+		for (size_t i = 0; names && i < reply->n_secret_names; i++)
+			json_array_append_new(names, json_string(reply->secret_names[i]));
 	}
 	if (!is_ok(status))
 		json_array_append_new(said, json_string(status.why));
@@ -264,20 +272,54 @@ static json_t *do_password(struct steward *steward, const char *account, const c
 			request.body_case = DOOR__VAULT_REQUEST__BODY_REMOVE_PASSWORD;
 			request.remove_password = &remove;
 		}
-		status = ask_vault(steward, &request, said);
+		status = ask_vault(steward, &request, said, NULL);
 	}
 	return answer_of(status, said);
+}
+
+/* value NULL: forget it. The vault checks both. */
+static json_t *do_secret(struct steward *steward, const char *name, const char *value)
+{
+	json_t *said = json_array();
+	Door__SetSecret set = DOOR__SET_SECRET__INIT;
+	Door__RemoveSecret remove = DOOR__REMOVE_SECRET__INIT;
+	Door__VaultRequest request = DOOR__VAULT_REQUEST__INIT;
+	if (value) {
+		set.name = door_string(name);
+		set.value = door_binary(slice_str(value));
+		request.body_case = DOOR__VAULT_REQUEST__BODY_SET_SECRET;
+		request.set_secret = &set;
+	} else {
+		remove.name = door_string(name);
+		request.body_case = DOOR__VAULT_REQUEST__BODY_REMOVE_SECRET;
+		request.remove_secret = &remove;
+	}
+	return answer_of(ask_vault(steward, &request, said, NULL), said);
+}
+
+static json_t *do_secret_list(struct steward *steward)
+{
+	json_t *said = json_array(), *names = json_array();
+	Door__ListSecrets list = DOOR__LIST_SECRETS__INIT;
+	Door__VaultRequest request = DOOR__VAULT_REQUEST__INIT;
+	request.body_case = DOOR__VAULT_REQUEST__BODY_LIST_SECRETS;
+	request.list_secrets = &list;
+	json_t *reply = answer_of(ask_vault(steward, &request, said, names), said);
+	json_object_set_new(reply, "names", names);
+	return reply;
 }
 
 static json_t *execute(struct steward *steward, struct slice line)
 {
 	json_error_t error;
 	json_t *request = json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES, &error);
-	const char *command = NULL, *account = NULL, *password = NULL;
+	const char *command = NULL, *account = NULL, *password = NULL, *secret = NULL,
+	           *value = NULL;
 	json_t *reply;
 	if (request)
-		(void)json_unpack(request, "{s?:s, s?:s, s?:s}", "command", &command, "account",
-		                  &account, "password", &password);
+		(void)json_unpack(request, "{s?:s, s?:s, s?:s, s?:s, s?:s}", "command", &command,
+		                  "account", &account, "password", &password, "name", &secret,
+		                  "value", &value);
 	struct slice name = slice_str(command);
 	if (slice_eq_str(name, "reload"))
 		reply = do_reload(steward);
@@ -285,7 +327,15 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_password(steward, account, password);
 	else if (slice_eq_str(name, "remove-password") && account)
 		reply = do_password(steward, account, NULL);
+	else if (slice_eq_str(name, "secret-set") && secret && value)
+		reply = do_secret(steward, secret, value);
+	else if (slice_eq_str(name, "secret-rm") && secret)
+		reply = do_secret(steward, secret, NULL);
+	else if (slice_eq_str(name, "secret-list"))
+		reply = do_secret_list(steward);
 	else
+		reply = command ? steward_queue(steward->room, command, request) : NULL;
+	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");
 	json_decref(request);
@@ -314,7 +364,8 @@ static void serve_client(struct steward *steward, int fd)
 	while (is_ok(stream_read_line(&stream.stream, LINE_MAX_SIZE, &line, &crlf))) {
 		json_t *reply = execute(steward, line);
 		char *text = json_dumps(reply, JSON_COMPACT);
-		(void)stream_printf(&stream.stream, "%s\n", text ? text : "{\"ok\":false}");
+		(void)stream_write(&stream.stream, slice_str(text ? text : "{\"ok\":false}"));
+		(void)stream_write(&stream.stream, SLICE("\n"));
 		(void)stream_flush(&stream.stream);
 		free(text);
 		json_decref(reply);
