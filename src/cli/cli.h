@@ -14,7 +14,7 @@
 #define CLI_USAGE  2
 
 #define CLI_ARGS_MAX       2     /* declared per command */
-#define CLI_OPTIONS_MAX    6     /* declared per command */
+#define CLI_OPTIONS_MAX    12    /* declared per command */
 #define CLI_WORDS_MAX      10000 /* given */
 #define CLI_DEFAULT_CONFIG "/etc/mailkeep"
 
@@ -166,6 +166,24 @@ int cli_alias_add(struct cli *cli);
 int cli_alias_rm(struct cli *cli);
 int cli_alias_list(struct cli *cli);
 int cli_dns_lookup(struct cli *cli);
+int cli_queue_list(struct cli *cli);
+int cli_queue_show(struct cli *cli);
+int cli_queue_dump(struct cli *cli);
+int cli_queue_hold(struct cli *cli);
+int cli_queue_unhold(struct cli *cli);
+int cli_queue_schedule(struct cli *cli);
+int cli_queue_transport(struct cli *cli);
+int cli_queue_requiretls(struct cli *cli);
+int cli_queue_fail(struct cli *cli);
+int cli_queue_drop(struct cli *cli);
+int cli_queue_holdrules_list(struct cli *cli);
+int cli_queue_holdrules_add(struct cli *cli);
+int cli_queue_holdrules_rm(struct cli *cli);
+int cli_queue_suppress_list(struct cli *cli);
+int cli_queue_suppress_add(struct cli *cli);
+int cli_queue_suppress_rm(struct cli *cli);
+int cli_queue_retired_list(struct cli *cli);
+int cli_queue_retired_show(struct cli *cli);
 int cli_rooms(struct cli *cli);
 int cli_sendmail(struct cli *cli);
 int cli_serve(struct cli *cli);

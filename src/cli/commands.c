@@ -23,6 +23,33 @@ const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
 	"\n\nA running server takes the change over at once; otherwise it counts from the next "   \
 	"start."
 
+#define QUEUE_FILTERS                                                                              \
+	{"account", "ACCOUNT", CLI_ACCOUNT, "Of this account only"},                               \
+	        {"from", "TEXT", CLI_ANY, "Whose sender has this in it"},                          \
+	        {"to", "TEXT", CLI_ANY, "Whose recipient has this in it"},                         \
+	        {"hold", "yes|no", CLI_ANY, "That are held, or are not"},                          \
+	        {"via", "TRANSPORT", CLI_ANY, "For which this transport was set"},                 \
+	        {"older", "TIME", CLI_ANY, "Submitted longer ago than this, such as 2h"},          \
+	        {"newer", "TIME", CLI_ANY, "Submitted less long ago than this"},                   \
+	{                                                                                          \
+		"due", "TIME", CLI_ANY, "Whose next attempt is within this time"                   \
+	}
+#define QUEUE_ALL                                                                                  \
+	{                                                                                          \
+		"all", NULL, CLI_ANY, "All of them"                                                \
+	}
+#define QUEUE_ORDER                                                                                \
+	{"sort", "next|submitted", CLI_ANY, "In which order; with - before it the other way"},     \
+	{                                                                                          \
+		"limit", "N", CLI_ANY, "At most so many"                                           \
+	}
+#define QUEUE_IDS                                                                                  \
+	{                                                                                          \
+		"ID", CLI_ANY, true, true                                                          \
+	}
+#define QUEUE_FILTER_HELP                                                                          \
+	"Numbers and filters together name the entries: all that is given must hold."
+
 const struct cli_command cli_commands[] = {
         {"serve", "Run the mail server", .takes_config = true,
          .help = "Starts all rooms and stays in the foreground until it gets SIGTERM. When "
@@ -180,6 +207,108 @@ const struct cli_command cli_commands[] = {
          .run = cli_alias_rm},
         {"alias list", "List aliases with their members", .takes_config = true, .has_json = true,
          .examples = "mailkeep alias list", .run = cli_alias_list},
+
+        {"queue list", "List mail on its way out", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ORDER}, .takes_config = true, .has_json = true,
+         .help = "One line for each recipient that is still to be served: when it is tried next, "
+                 "how often it was and what came of it. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue list\n"
+                     "mailkeep queue list --to @example.org --older 2h --sort -submitted\n"
+                     "mailkeep queue list --json",
+         .run = cli_queue_list},
+        {"queue show", "Show one entry of the queue with all its attempts",
+         .args = {{"ID", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "Each attempt with the way it took and why, the host, what that answered, and "
+                 "what it means.",
+         .examples = "mailkeep queue show 42", .run = cli_queue_show},
+        {"queue dump", "Print a queued message", .args = {{"ID", CLI_ANY}}, .takes_config = true,
+         .has_json = true,
+         .help = "As it would be sent, generated header lines first. With --json in pieces of "
+                 "base64.",
+         .examples = "mailkeep queue dump 42 > message", .run = cli_queue_dump},
+        {"queue hold", "Keep entries from being tried", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ALL}, .takes_config = true, .has_json = true,
+         .help = "They stay in the queue until `queue unhold`. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue hold 42 43\nmailkeep queue hold --to @example.org",
+         .run = cli_queue_hold},
+        {"queue unhold", "Let held entries go on", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ALL}, .takes_config = true, .has_json = true,
+         .help = "They are tried when they are due, which may be at once. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue unhold --hold yes", .run = cli_queue_unhold},
+        {"queue schedule", "Change when entries are tried next",
+         .args = {{"WHEN", CLI_ANY}, QUEUE_IDS}, .options = {QUEUE_FILTERS, QUEUE_ALL},
+         .takes_config = true, .has_json = true,
+         .help = "WHEN is `now`, a time from now such as 30m, or with + or - before it a time to "
+                 "add to what each entry has. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue schedule now --to @example.org\n"
+                     "mailkeep queue schedule +2h 42",
+         .run = cli_queue_schedule},
+        {"queue transport", "Choose the way that entries take",
+         .args = {{"TRANSPORT", CLI_ANY}, QUEUE_IDS}, .options = {QUEUE_FILTERS, QUEUE_ALL},
+         .takes_config = true, .has_json = true,
+         .help = "TRANSPORT is a name from `transports`, `direct`, or `routes`: what the routes "
+                 "say at each attempt. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue transport smarthost --to @example.org\n"
+                     "mailkeep queue transport routes 42",
+         .run = cli_queue_transport},
+        {"queue requiretls", "Choose whether entries need verified TLS",
+         .args = {{"yes|no|default", CLI_ANY}, QUEUE_IDS}, .options = {QUEUE_FILTERS, QUEUE_ALL},
+         .takes_config = true, .has_json = true,
+         .help = "yes: only to servers that are verified and promise the same (RFC 8689). no: in "
+                 "clear, too, where nothing else works. default: as its sender "
+                 "said. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue requiretls no 42", .run = cli_queue_requiretls},
+        {"queue fail", "Give entries up and tell their senders", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ALL}, .takes_config = true, .has_json = true,
+         .help = "The senders get a report of the failure, as after the last "
+                 "attempt. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue fail --to @example.org --older 3d", .run = cli_queue_fail},
+        {"queue drop", "Remove entries without telling anybody", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ALL}, .takes_config = true, .has_json = true,
+         .help = QUEUE_FILTER_HELP, .examples = "mailkeep queue drop 42", .run = cli_queue_drop},
+        {"queue holdrules list", "List the rules that hold mail", .takes_config = true,
+         .has_json = true, .examples = "mailkeep queue holdrules list",
+         .run = cli_queue_holdrules_list},
+        {"queue holdrules add", "Hold all mail that matches",
+         .options = {{"account", "ACCOUNT", CLI_ACCOUNT, "Sent by this account"},
+                     {"sender-domain", "DOMAIN", CLI_DOMAIN, "Whose sender is of this domain"},
+                     {"recipient-domain", "DOMAIN", CLI_ANY, "To this domain"},
+                     {"all", NULL, CLI_ANY, "Hold everything"}},
+         .takes_config = true, .has_json = true,
+         .help = "Counts for what is queued and for what comes. All that is given must hold.",
+         .examples = "mailkeep queue holdrules add --account ada --recipient-domain example.org",
+         .run = cli_queue_holdrules_add},
+        {"queue holdrules rm", "Remove a rule that holds mail", .args = {{"ID", CLI_ANY}},
+         .takes_config = true, .has_json = true,
+         .help = "What it held stays held until `queue unhold`.",
+         .examples = "mailkeep queue holdrules rm 7", .run = cli_queue_holdrules_rm},
+        {"queue suppress list", "List addresses that are not written to any more",
+         .options = {{"account", "ACCOUNT", CLI_ACCOUNT, "Of this account only"}},
+         .takes_config = true, .has_json = true,
+         .help = "An address comes on the list of an account when a server says that it does not "
+                 "exist, or when three messages in a row failed. Later messages to it fail at "
+                 "once. Tags and dots do not count: the list has base addresses.",
+         .examples = "mailkeep queue suppress list --account ada", .run = cli_queue_suppress_list},
+        {"queue suppress add", "Let an account's mail to an address fail at once",
+         .args = {{"ACCOUNT", CLI_ACCOUNT}, {"ADDRESS", CLI_ANY}},
+         .options = {{"reason", "TEXT", CLI_ANY, "Why, for people"}}, .takes_config = true,
+         .has_json = true,
+         .examples = "mailkeep queue suppress add ada gone@example.org --reason \"asked for it\"",
+         .run = cli_queue_suppress_add},
+        {"queue suppress rm", "Let an account write to an address again",
+         .args = {{"ACCOUNT", CLI_ACCOUNT}, {"ADDRESS", CLI_ANY}}, .takes_config = true,
+         .has_json = true, .examples = "mailkeep queue suppress rm ada gone@example.org",
+         .run = cli_queue_suppress_rm},
+        {"queue retired list", "List mail that was delivered or has failed", .args = {QUEUE_IDS},
+         .options = {QUEUE_FILTERS, QUEUE_ORDER}, .takes_config = true, .has_json = true,
+         .help = "Kept for `queue.keep_retired`, without the text. The newest come "
+                 "first. " QUEUE_FILTER_HELP,
+         .examples = "mailkeep queue retired list --to @example.org",
+         .run = cli_queue_retired_list},
+        {"queue retired show", "Show one that was delivered or has failed",
+         .args = {{"ID", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "With all its attempts, and reports about it that came in.",
+         .examples = "mailkeep queue retired show 42", .run = cli_queue_retired_show},
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
          .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},
