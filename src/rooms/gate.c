@@ -19,9 +19,10 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#define SESSION_STACK        ((size_t)256 * 1024)
-#define CERTIFICATES_EVERY_S (6 * 3600)
-#define STOP_WAIT_MS         8000
+#define SESSION_STACK         ((size_t)256 * 1024)
+#define CERTIFICATES_EVERY_S  (6 * 3600)
+#define CERTIFICATES_RETRY_MS 1000
+#define STOP_WAIT_MS          8000
 
 /* ---- listeners ---- */
 
@@ -255,7 +256,7 @@ static void on_reconfigured(struct room *room, const Door__Config *message)
 		stop_listener(listener);
 	}
 	if (gate->library)
-		(void)gate_tls_load(gate);
+		eventfd_signal(gate->certificates_fd);
 }
 
 /* ---- life ---- */
@@ -317,12 +318,19 @@ static struct login_limiter *make_login_limiter(struct room *room)
 	return login_limiter_new(&options);
 }
 
-/* The vault renews its self-signed certificates by itself. */
-static void follow_renewals(void *context)
+/* Certificates are asked for now and then, since the vault renews its self-signed ones by itself,
+ * and after each reload, again and again while the vault, which may start anew with the config,
+ * does not answer. Not on the supervisor's thread: that is the one that makes introductions. */
+static void follow_certificates(void *context)
 {
+	struct gate *gate = context;
+	int wait_ms = CERTIFICATES_EVERY_S * 1000;
 	for (;;) {
-		sleep(CERTIFICATES_EVERY_S);
-		(void)gate_tls_load(context);
+		struct pollfd wake = {.fd = gate->certificates_fd, .events = POLLIN};
+		(void)poll(&wake, 1, wait_ms);
+		(void)eventfd_drain(gate->certificates_fd);
+		wait_ms = is_ok(gate_tls_load(gate)) ? CERTIFICATES_EVERY_S * 1000
+		                                     : CERTIFICATES_RETRY_MS;
 	}
 }
 
@@ -337,10 +345,13 @@ static struct status begin(struct room *room)
 	if (room->id == IPC_ROOM_GATE_LOGIN)
 		TRY(start_relay(gate));
 	if (gate->library)
-		(void)gate_tls_load(gate); /* logged; without TLS there is no STARTTLS */
+		TRY(eventfd_new(&gate->certificates_fd));
+	if (gate->library && !is_ok(gate_tls_load(gate)))
+		eventfd_signal(
+		        gate->certificates_fd); /* logged; without TLS there is no STARTTLS */
 	if (gate->library) {
 		struct thread_options options = {.name = "certificates"};
-		TRY(thread_start(&options, follow_renewals, gate, NULL));
+		TRY(thread_start(&options, follow_certificates, gate, NULL));
 	}
 	gate->begun = true;
 	for (struct gate_listener *l = gate->listeners; l; l = l->next)
@@ -373,7 +384,7 @@ int main(int argc, char **argv)
 	        .reconfigured = on_reconfigured,
 	        .stop = stop,
 	};
-	gate->stop_fd = -1;
+	gate->stop_fd = gate->certificates_fd = -1;
 	pthread_mutex_init(&gate->lock, NULL);
 	return room_main(argc, argv, SANDBOX_GATE, &ops, gate);
 }

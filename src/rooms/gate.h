@@ -51,6 +51,7 @@ struct gate {
 	struct login_limiter *login_limiter;
 	struct tls_relay *relay; /* login gate only */
 	int stop_fd;             /* eventfd, readable for ever once the gate stops */
+	int certificates_fd;     /* eventfd: ask the vault for them again */
 	bool begun;
 	pthread_mutex_t lock; /* guards what follows */
 	struct tls_context *tls;
