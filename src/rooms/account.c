@@ -20,6 +20,7 @@
 #include "os/log.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "rooms/account_reports.h"
 #include "rooms/account_submission.h"
 #include "store/store.h"
 #include "text/charset.h"
@@ -49,7 +50,8 @@ struct account {
 	char name[ACCOUNT_NAME_MAX];
 	struct store *store;
 	struct status store_status; /* why there is no store */
-	pthread_mutex_t lock;       /* guards what follows */
+	struct account_reports reports;
+	pthread_mutex_t lock; /* guards what follows */
 	struct session *sessions;
 	unsigned n_sessions;
 	unsigned n_busy; /* requests under way */
@@ -138,7 +140,13 @@ static void commit_batch(struct door *door)
 		else
 			log_error(packet->cid, "cannot store", LOG_STATUS(append->status));
 		answer(door->channel, packet, append->status, append);
-		close(append->fd);
+		/* What we report ourselves the queue knows. */
+		if (is_ok(append->status) && door->who == IPC_ROOM_GATE_MX &&
+		    account_reports_wants(append->prefix))
+			account_reports_add(&door->account->reports, append->fd, append->size,
+			                    packet->cid);
+		else
+			close(append->fd);
 	}
 	busy(door->account, -(int)door->n);
 	door->n = 0;
@@ -504,9 +512,19 @@ static void open_account(void *context)
 	room_config_unref(config);
 }
 
+static void on_reports_busy(void *context, int change)
+{
+	busy(context, change);
+}
+
 static struct status begin(struct room *room)
 {
 	struct account *account = room->state;
+	account->reports = (struct account_reports){.room = room,
+	                                            .account = account->name,
+	                                            .busy = on_reports_busy,
+	                                            .context = account};
+	account_reports_init(&account->reports);
 	TRY(in_passing(open_account, room));
 	if (!is_ok(account->store_status))
 		log_error(0, "mailbox cannot be opened", LOG_STR("account", account->name),
