@@ -474,7 +474,8 @@ class ToMailkeep(harness.ServerCase, Case):
 
     @classmethod
     def setUpClass(cls):
-        super().setUpClass()
+        # The certificate of localserve is for localhost.
+        cls.server = harness.Server(accounts=cls.accounts, ip="127.0.0.1").start()
         me = pwd.getpwuid(os.getuid()).pw_name
         submission.edit(cls.server, "domains.yaml", lambda text: text.replace(
             "[user1@localhost]", f"[user1@localhost]\n    unix_users: [{me}]"))
@@ -510,7 +511,7 @@ class ToMailkeep(harness.ServerCase, Case):
                 with self.subTest(mechanism, tls=tls):
                     subject = f"by-{mechanism.lower()}-{tls}"
                     address = self.server.submissions if tls == "implicit" else self.server.submission
-                    self.config(host=address[0], port=address[1], tls=tls, user="user1@localhost",
+                    self.config(host="localhost", port=address[1], tls=tls, user="user1@localhost",
                                 password=harness.PASSWORD, mechanisms=f"[{mechanism}]", ca=self.certificate)
                     done = self.sendmail("-v", "-f", "user1@localhost", "user2@localhost", text=self.letter(subject))
                     self.assert_exit(done, 0)
