@@ -35,6 +35,7 @@
 #define VAULT_TIMEOUT_MS      60000
 #define SUPERVISOR_TIMEOUT_MS 60000
 #define CONTROL_TIMEOUT_MS    60000
+#define SOCKET_FOLLOWS_MS     30000
 
 struct steward {
 	struct room *room;
@@ -468,10 +469,11 @@ static struct status begin(struct room *room)
 	struct steward *steward = room->state;
 	if (room->start->check_only)
 		return check_only(steward);
-	if (steward->control_fd < 0)
-		(void)ipc_channel_pump(room->supervisor); /* the socket follows the start message */
-	if (steward->control_fd < 0)
-		return fail(ERR_PROTOCOL, "no control socket was given");
+	/* The socket follows the start message, but maybe not at once. */
+	while (steward->control_fd < 0) {
+		TRY(socket_wait_readable(ipc_channel_fd(room->supervisor), SOCKET_FOLLOWS_MS));
+		TRY(ipc_channel_pump(room->supervisor));
+	}
 	struct thread_options options = {.name = "control", .stack_size = (size_t)256 * 1024};
 	return thread_start(&options, run_control, steward, NULL);
 }
