@@ -1,6 +1,7 @@
 /* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
 #include "cli/cli.h"
 #include "cli/dns.h"
+#include "cli/secret.h"
 
 const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
         [CLI_OPTION_CONFIG] =
@@ -309,6 +310,22 @@ const struct cli_command cli_commands[] = {
          .args = {{"ID", CLI_ANY}}, .takes_config = true, .has_json = true,
          .help = "With all its attempts, and reports about it that came in.",
          .examples = "mailkeep queue retired show 42", .run = cli_queue_retired_show},
+
+        {"secret set", "Keep a secret that a transport logs in with", .args = {{"NAME", CLI_ANY}},
+         .takes_config = true, .has_json = true,
+         .help = "The secret, usually a password at another server, is asked for on a terminal and "
+                 "otherwise read as one line from standard input. The vault keeps it; the "
+                 "configuration only names it (`secret: NAME` of a transport). It is never shown "
+                 "again. A running server uses it from the next delivery on.",
+         .examples = "mailkeep secret set smarthost < file", .run = cli_secret_set},
+        {"secret rm", "Forget a secret", .args = {{"NAME", CLI_ANY}}, .takes_config = true,
+         .has_json = true,
+         .help = "Mail of a transport that still names it waits until it is set again.",
+         .examples = "mailkeep secret rm smarthost", .run = cli_secret_rm},
+        {"secret list", "List the names of secrets and the transports that use them",
+         .takes_config = true, .has_json = true,
+         .help = "Names that a transport has but the vault does not are shown as missing.",
+         .examples = "mailkeep secret list", .run = cli_secret_list},
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
          .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},

@@ -4,6 +4,9 @@
  *	{"command": "reload"}
  *	{"command": "password", "account": "me", "password": "..."}
  *	{"command": "remove-password", "account": "me"}
+ *	{"command": "secret-set", "name": "n", "value": "..."}
+ *	{"command": "secret-rm", "name": "n"}
+ *	{"command": "secret-list"}
  * and the answer is {"ok": true, ...} or {"ok": false, "code": "not-found", "errors": ["...",
  *...]}.
  */

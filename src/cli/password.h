@@ -2,10 +2,15 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "vault/secret.h"
+#include "cli/vault_change.h"
 
 #define CLI_PASSWORD_MIN 8    /* characters */
 #define CLI_PASSWORD_MAX 1024 /* bytes */
+
+/* One line of standard input without its end; false at the end of input or beyond the room. */
+bool cli_secret_line(struct secret *line);
+/* The same after a prompt on the terminal, without echo. */
+bool cli_secret_hidden(const char *prompt, struct secret *line);
 
 /* From the terminal without echo and twice, or one line of standard input. On failure it has
  * explained itself. */

@@ -16,6 +16,7 @@
 #include "delivery/hosts.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 
 #define FAMILY_MAX (DELIVERY_ADDRESSES_MAX / 2)
 

@@ -21,6 +21,7 @@
 
 #include "os/log.h"
 
+#include <stdarg.h>
 #include <sys/random.h>
 
 #define ROUNDS_MAX 20u /* connections to one host: servers that take a message or two each */

@@ -18,6 +18,8 @@
 #include "delivery/socks.h"
 #include "os/fd.h"
 
+#include <stdarg.h>
+
 #define PROXY_TARGETS_MAX 4u
 #define TLS_MS            60000
 #define SECRET_ARENA      ((size_t)16 * 1024)
