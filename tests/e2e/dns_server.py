@@ -260,11 +260,19 @@ class DnsServer:
         while True:
             try:
                 query, peer = self.udp.recvfrom(4096)
-                reply = self.reply(query, "udp")
-                if reply is not None:
-                    self.udp.sendto(reply, peer)
-            except (OSError, ValueError):
+            except OSError:
                 return
+            if not query:  # shut down
+                return
+            threading.Thread(target=self._answer_udp, args=(query, peer), daemon=True).start()
+
+    def _answer_udp(self, query, peer):
+        try:
+            reply = self.reply(query, "udp")
+            if reply is not None:
+                self.udp.sendto(reply, peer)
+        except (OSError, IndexError, struct.error):
+            return  # stopped meanwhile, or no query
 
     def _serve_tcp(self):
         while True:
@@ -284,7 +292,7 @@ class DnsServer:
                         time.sleep(30)
                         return
                     client.sendall(struct.pack(">H", len(reply)) + reply)
-            except OSError:
+            except (OSError, IndexError, struct.error):
                 return
 
     # --- one query ---
