@@ -476,6 +476,8 @@ static struct smtp_reply send_message(struct submission *s, const struct message
 	struct status back = store_sent_take_back(s->options->store, &count);
 	if (!is_ok(back))
 		log_error(s->options->cid, "its recipients stay counted", LOG_STATUS(back));
+	if (status.code == ERR_LIMIT || status.code == ERR_SYNTAX) /* another time is no better */
+		return words(s, SMTP_REPLY_BAD_MESSAGE, "The queue cannot hold this message");
 	return status.code == ERR_NO_SPACE ? smtp_reply(SMTP_REPLY_NO_SPACE)
 	                                   : smtp_reply(SMTP_REPLY_TRY_LATER);
 }

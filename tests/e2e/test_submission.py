@@ -481,6 +481,33 @@ class Submission(harness.ServerCase):
         self.assertGreater(entry["next_ms"], (time.time() + 3000) * 1000)
         self.assertEqual(entry["require_tls"], "yes")
 
+    def test_a_report_is_recognised(self):
+        self.need_queue()
+        with submit(self.server, "user5@localhost") as client:
+            code, lines = client.deliver(b"user5@localhost", [b"user1@localhost"], letter(
+                "user5@localhost", extra="Message-ID: <reported@localhost>\r\n"))
+            self.assertEqual(code, 250, lines)
+        report = ("From: postmaster@mx.example.com\r\nTo: user5@localhost\r\nSubject: failed\r\n"
+                  "MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n"
+                  "In-Reply-To: <reported@localhost>\r\n\r\n--b\r\n\r\nIt failed.\r\n--b\r\n"
+                  "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.com\r\n\r\n"
+                  "Final-Recipient: rfc822; user1@localhost\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+                  "--b--\r\n").encode()
+        with wire.Smtp(self.server.smtp) as client:
+            client.ehlo()
+            for message in (report, letter("a@example.com", subject="no report"), b"\r\n", report[:report.index(b"It failed")]):
+                code, lines = client.deliver(b"", [b"user5@localhost"], message)
+                self.assertEqual(code, 250, lines)
+            client.deliver(b"a@example.com", [b"user5@localhost"], report)  # not from the null sender
+
+        def told():
+            return [line for line in self.server.log().splitlines() if 'msg="delivery report"' in line]
+        self.assertTrue(harness.wait_for(told))
+        time.sleep(0.5)
+        self.assertEqual(len(told()), 1)
+        self.assertIn("about=reported@localhost", told()[0])
+        self.assertIn("action=failed", told()[0])
+
     # programs
 
     def test_swaks(self):
