@@ -294,10 +294,11 @@ int cli_dns_lookup(struct cli *cli)
 	struct arena arena;
 	enum dns_type type;
 	if (!dns_type_parse(slice_str(cli->args[0]), &type))
-		return cli_fail(cli, NULL,
-		                "`%s` is not a type of records known here: A, AAAA, CAA, CNAME, MX, "
-		                "NS, PTR, SRV, TLSA or TXT",
-		                cli->args[0]);
+		return cli_fail(
+		        cli, NULL,
+		        "`%s` is not a type of records known here: A, AAAA, CAA, CNAME, MX, "
+		        "NS, PTR, SRV, TLSA or TXT",
+		        cli->args[0]);
 	int result = cli_resolver_open(cli, &resolver);
 	if (result != 0)
 		return result;

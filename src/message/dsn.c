@@ -20,9 +20,9 @@
 #include "text/utf8.h"
 
 #define SCRATCH_MAX  ((size_t)1024 * 1024)
-#define SUBJECT_MAX  200u  /* bytes of the original's that are repeated */
+#define SUBJECT_MAX  200u /* bytes of the original's that are repeated */
 #define FIELD_MAX    900u /* bytes of a field for programs */
-#define LINE_MAX_OUT 998u  /* RFC 5322 section 2.1.1 */
+#define LINE_MAX_OUT 998u /* RFC 5322 section 2.1.1 */
 
 /* What is being written. */
 struct writer {
