@@ -115,7 +115,8 @@ static struct status write_content(struct sending *s, uint8_t *block)
 
 static struct status write_all(struct sending *s)
 {
-	CLEANUP(base_freep) uint8_t *block = base_alloc(BLOCK_SIZE);
+	uint64_t size = s->message->content->size;
+	CLEANUP(base_freep) uint8_t *block = base_alloc((size_t)MIN(size, (uint64_t)BLOCK_SIZE));
 	TRY(write_some(s, s->message->prefix));
 	TRY(write_content(s, block));
 	if (s->dots)
