@@ -77,9 +77,9 @@ struct completing {
 
 static struct slice to_utf8(struct completing *c, struct slice text)
 {
-	CLEANUP(buf_done) struct buf out;
 	if (utf8_valid(text))
 		return text;
+	CLEANUP(buf_done) struct buf out;
 	buf_init(&out, 2 * text.n + 1);
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] < 0x80) {

@@ -65,8 +65,8 @@ static void rfc5802_section_5(void **state)
 	static const char *const text[] = {
 	        "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL",
 	        "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
-	        "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
-	        "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+	        ("c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
+	         "p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="),
 	        "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
 	};
 	(void)state;
@@ -77,10 +77,10 @@ static void rfc7677_section_3(void **state)
 {
 	static const char *const text[] = {
 	        "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
-	        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-	        "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
-	        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-	        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+	        ("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+	         "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+	        ("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+	         "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
 	        "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
 	};
 	(void)state;
