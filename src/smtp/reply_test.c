@@ -184,6 +184,25 @@ static void parts_init(struct trace_parts *parts)
 	                                   .at_s = 1795367890};
 }
 
+/* What users submit: no word about where they are. */
+static void received_of_a_user_has_no_from_clause(void **state)
+{
+	(void)state;
+	struct trace_parts parts;
+	CLEANUP(buf_done) struct buf out;
+	buf_init(&out, 4096);
+	parts_init(&parts);
+	parts.trace.peer_address = slice_empty();
+	parts.trace.authenticated = true;
+	parts.trace.rcpt = NULL;
+	assert_true(is_ok(smtp_received_print(&parts.trace, &out)));
+	assert_string_equal(buf_cstr(&out),
+	                    "Received: by mx.example.org with ESMTPSA (TLSv1.3 AES)\r\n"
+	                    "\tid c1-1;\r\n"
+	                    "\tSun, 22 Nov 2026 17:18:10 +0000\r\n");
+	arena_done(&parts.arena);
+}
+
 static void received_says_what_is_known(void **state)
 {
 	(void)state;
@@ -303,6 +322,7 @@ int main(void)
 	        cmocka_unit_test(failures_become_replies),
 	        cmocka_unit_test(outcomes_of_recipients_become_one_reply),
 	        cmocka_unit_test(received_says_what_is_known),
+	        cmocka_unit_test(received_of_a_user_has_no_from_clause),
 	        cmocka_unit_test(odd_hello_names_do_no_harm),
 	        cmocka_unit_test(with_keywords_are_the_registered_ones),
 	        cmocka_unit_test(nothing_bends_a_trace_field),
