@@ -726,8 +726,8 @@ static void packed_answers_that_contradict_themselves_are_refused(void **state)
 	        "01 0001 01 00 01 01 00000000 0000 ffffffff 0000 0000 c000 00 0000",  /* pointer */
 	        "01 0001 01 00 01 01 00000000 0000 ffffffff 0000 0000 00 11 0000",    /* chain */
 	        "01 0001 00 00 01 01 00000000 0000 ffffffff 0000 0000 00 00 ffff",    /* records */
-	        "01 0001 00 00 01 01 00000000 0000 ffffffff 0000 0000 00 00 0001 00000000 0003 "
-	        "010203",
+	        /* an address of one byte */
+	        "01 0001 00 00 01 01 00000000 0000 ffffffff 0000 0000 00 00 0001 00000000 0001 01",
 	};
 	const struct dns_answer *answer;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
