@@ -85,14 +85,14 @@ static void log_attempt(const struct courier_work *work, const Door__CourierRepl
 	unsigned n[3] = {0};
 	for (size_t i = 0; i < reply->n_outcomes; i++)
 		n[MIN((unsigned)reply->outcomes[i]->outcome, 2u)]++;
-	log_info(work->packet.cid, "attempt", LOG_INT("message", work->attempt->message),
-	         LOG_STR("domain", work->attempt->domain),
-	         LOG_STR("transport", work->attempt->transport),
-	         LOG_UINT("delivered", n[DOOR__OUTCOME__OUTCOME_DELIVERED]),
-	         LOG_UINT("deferred", n[DOOR__OUTCOME__OUTCOME_DEFERRED]),
-	         LOG_UINT("failed", n[DOOR__OUTCOME__OUTCOME_FAILED]),
-	         LOG_BOOL("reused", reply->reused),
-	         LOG_INT("ms", clock_monotonic_ms(clock_real()) - began_ms));
+	log_debug(work->packet.cid, "attempt", LOG_INT("message", work->attempt->message),
+	          LOG_STR("domain", work->attempt->domain),
+	          LOG_STR("transport", work->attempt->transport),
+	          LOG_UINT("delivered", n[DOOR__OUTCOME__OUTCOME_DELIVERED]),
+	          LOG_UINT("deferred", n[DOOR__OUTCOME__OUTCOME_DEFERRED]),
+	          LOG_UINT("failed", n[DOOR__OUTCOME__OUTCOME_FAILED]),
+	          LOG_BOOL("reused", reply->reused),
+	          LOG_INT("ms", clock_monotonic_ms(clock_real()) - began_ms));
 }
 
 static void run_attempt(void *context)

@@ -89,11 +89,10 @@ static void give_up(struct courier_attempt *a, const char *enhanced, const char 
 
 /* --- sending --- */
 
-/* Nothing was said about the message or anybody: the connection was gone before. */
+/* Nothing was said about anybody: the connection was gone before, or had served enough. */
 static bool was_dead(const struct smtp_outcome *o)
 {
-	return o->kind == SMTP_OUTCOME_DEFERRED && !o->uncertain && o->step <= SMTP_STEP_MAIL &&
-	       (o->code == 0 || o->code == 421);
+	return o->kind == SMTP_OUTCOME_DEFERRED && !o->uncertain && o->step <= SMTP_STEP_MAIL;
 }
 
 static bool judges(const struct smtp_outcome *o)
@@ -126,15 +125,43 @@ static bool has_both_families(const struct delivery_ip *ips, size_t n)
 	return false;
 }
 
+/* A host that has its chance. Its addresses are looked up when a connection is to be made: a kept
+ * one needs none. */
+struct chance {
+	const struct delivery_host *host;
+	struct courier_target target;
+	struct delivery_addresses *addresses; /* NULL: not looked up */
+};
+
+static bool find_addresses(struct courier_attempt *a, struct chance *chance)
+{
+	if (chance->addresses)
+		return true;
+	struct delivery_addresses *addresses = ARENA_NEW(a->arena, struct delivery_addresses);
+	if (!addresses ||
+	    !is_ok(delivery_addresses_find(&a->query, chance->host, a->arena, addresses))) {
+		give_up(a, "4.3.0", "too little memory for the addresses of %s",
+		        chance->host->name);
+		return false;
+	}
+	delivery_order_sort(&a->courier->order, slice_str(chance->host->name), addresses->v,
+	                    addresses->n);
+	chance->addresses = addresses;
+	chance->target.ips = addresses->v;
+	chance->target.n_ips = addresses->n;
+	return true;
+}
+
 /* Some servers dislike a client's IPv6 address only. */
-static void soften(struct courier_attempt *a, const struct courier_target *target,
-                   struct courier_connection *c, struct smtp_outcome *o)
+static void soften(struct courier_attempt *a, struct chance *chance, struct courier_connection *c,
+                   struct smtp_outcome *o)
 {
 	if (!is_policy(o))
 		return;
 	c->unloved = true;
 	delivery_order_note(&a->courier->order, slice_str(c->host), &c->ip, DELIVERY_UNLOVED);
-	if (a->in->n_attempt > 1 || !has_both_families(target->ips, target->n_ips))
+	if (a->in->n_attempt > 1 || !find_addresses(a, chance) ||
+	    !has_both_families(chance->target.ips, chance->target.n_ips))
 		return;
 	o->kind = SMTP_OUTCOME_DEFERRED;
 	o->enhanced[0] = '4';
@@ -167,7 +194,7 @@ enum sent {
 	SENT_DEAD,  /* a kept connection was gone: a new one may do */
 };
 
-static enum sent send_by(struct courier_attempt *a, const struct courier_target *target,
+static enum sent send_by(struct courier_attempt *a, struct chance *chance,
                          struct courier_connection *c)
 {
 	struct smtp_recipient *to = ARENA_ARRAY(a->arena, a->n_rcpts, struct smtp_recipient);
@@ -192,7 +219,7 @@ static enum sent send_by(struct courier_attempt *a, const struct courier_target 
 		n_transactions = MAX(n_transactions, o->n_transaction);
 		n_delivered += o->kind == SMTP_OUTCOME_DELIVERED;
 		o->n_transaction += o->n_transaction ? a->n_transactions : 0;
-		soften(a, target, c, o);
+		soften(a, chance, c, o);
 		rcpts[i]->judged = !o->again && judges(o);
 		if (rcpts[i]->judged)
 			rcpts[i]->outcome = (struct smtp_outcome){.kind = SMTP_OUTCOME_NONE};
@@ -210,6 +237,11 @@ static enum sent send_by(struct courier_attempt *a, const struct courier_target 
 }
 
 /* --- one host --- */
+
+static bool is_own(const struct courier_attempt *a, const struct chance *chance)
+{
+	return chance->addresses && chance->addresses->own && a->n_proxy_ips == 0;
+}
 
 static struct courier_connection *connect_to(struct courier_attempt *a,
                                              const struct courier_target *target)
@@ -233,18 +265,34 @@ static struct courier_connection *connect_to(struct courier_attempt *a,
 	return NULL;
 }
 
+/* What there is to connect to; false, and told, when there is nothing. */
+static bool has_addresses(struct courier_attempt *a, struct chance *chance)
+{
+	const char *name = chance->host->name;
+	if (!find_addresses(a, chance) || is_own(a, chance))
+		return false;
+	const struct delivery_addresses *addresses = chance->addresses;
+	if (addresses->outcome == DELIVERY_HOSTS_FOUND)
+		return true;
+	int64_t now_ms = clock_now_us(a->courier->options.clock) / 1000;
+	struct smtp_outcome o = outcome_of(a, addresses->enhanced, addresses->why);
+	courier_record_host(a, name, "", "none", now_ms, addresses->why);
+	offer_all(a, &o, courier_keep(a, name), "");
+	return false;
+}
+
 /* The host has its chance at all who are left. */
-static void serve_host(struct courier_attempt *a, const struct courier_target *target)
+static void serve_host(struct courier_attempt *a, struct chance *chance)
 {
 	char key[COURIER_KEY_MAX];
-	courier_key(target, key);
+	courier_key(&chance->target, key);
 	struct courier_connection *c = courier_pool_take(a->courier, key);
 	for (size_t i = 0; i < ROUNDS_MAX && !all_judged(a); i++) {
-		if (!c)
-			c = connect_to(a, target);
+		if (!c && has_addresses(a, chance))
+			c = connect_to(a, &chance->target);
 		if (!c)
 			return;
-		enum sent sent = send_by(a, target, c);
+		enum sent sent = send_by(a, chance, c);
 		if (sent == SENT) {
 			courier_pool_put(a->courier, c);
 			return;
@@ -289,29 +337,10 @@ static void make_target(const struct courier_attempt *a, const char *host,
 /* False when the host is ourselves: the list ends before it. */
 static bool try_host(struct courier_attempt *a, const struct delivery_host *host)
 {
-	char key[COURIER_KEY_MAX];
-	struct courier_target target;
-	struct delivery_addresses *addresses = ARENA_NEW(a->arena, struct delivery_addresses);
-	make_target(a, host->name, &target);
-	courier_key(&target, key);
-	if (!addresses || !is_ok(delivery_addresses_find(&a->query, host, a->arena, addresses))) {
-		give_up(a, "4.3.0", "too little memory for the addresses of %s", host->name);
-		return true;
-	}
-	if (addresses->own && a->n_proxy_ips == 0)
-		return false;
-	if (addresses->outcome != DELIVERY_HOSTS_FOUND) {
-		int64_t now_ms = clock_now_us(a->courier->options.clock) / 1000;
-		struct smtp_outcome o = outcome_of(a, addresses->enhanced, addresses->why);
-		courier_record_host(a, host->name, "", "none", now_ms, addresses->why);
-		offer_all(a, &o, courier_keep(a, host->name), "");
-		return true;
-	}
-	delivery_order_sort(&a->courier->order, slice_str(host->name), addresses->v, addresses->n);
-	target.ips = addresses->v;
-	target.n_ips = addresses->n;
-	serve_host(a, &target);
-	return true;
+	struct chance chance = {.host = host};
+	make_target(a, host->name, &chance.target);
+	serve_host(a, &chance);
+	return !is_own(a, &chance);
 }
 
 /* --- hosts --- */
@@ -434,7 +463,7 @@ static void find_ourselves(struct courier_attempt *a)
 	query->own_ips = a->own_ips;
 }
 
-static uint32_t chance(void *context, uint32_t bound)
+static uint32_t pick(void *context, uint32_t bound)
 {
 	uint32_t number = 0;
 	(void)context;
@@ -546,7 +575,7 @@ static struct status prepare(struct courier_attempt *a)
 	}
 	a->query.resolver = a->job->resolver;
 	a->query.domain = slice_str(a->in->domain);
-	a->query.chance = chance;
+	a->query.chance = pick;
 	if (a->transport)
 		a->query.families = (enum delivery_families)a->transport->family;
 	a->policy = policy_of(a);

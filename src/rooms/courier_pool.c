@@ -9,6 +9,7 @@
 
 #include "os/process.h"
 
+#include <malloc.h>
 #include <time.h>
 
 #define REAPER_STACK ((size_t)96 * 1024) /* libssl says goodbye on it */
@@ -62,9 +63,10 @@ struct courier_connection *courier_pool_take(struct courier *courier, const char
 	while ((connection = take_one(courier, key))) {
 		enum stream_event event;
 		struct stream *stream = &connection->stream.t.stream;
-		/* What a server says unasked is a goodbye. */
-		if (is_ok(stream_wait(stream, -1, 0, &event)) && event == STREAM_TIMEOUT &&
-		    is_ok(smtp_client_reset(&connection->client))) {
+		/* What a server says unasked is a goodbye. A transaction that is still open is
+		 * reset by the client itself; without one RSET would cost a round trip to learn
+		 * what the answer to MAIL tells, too. */
+		if (is_ok(stream_wait(stream, -1, 0, &event)) && event == STREAM_TIMEOUT) {
 			connection->reused = true;
 			return connection;
 		}
@@ -107,6 +109,7 @@ static void reap(void *context)
 		pthread_mutex_lock(&courier->pool_lock);
 	}
 	courier->reaper_runs = false;
+	malloc_trim(0); /* nobody sends any more: what TLS needed goes back */
 	pthread_cond_broadcast(&courier->pool_changed);
 	pthread_mutex_unlock(&courier->pool_lock);
 }

@@ -109,7 +109,7 @@ void courier_key(const struct courier_target *target, char key[COURIER_KEY_MAX])
 /* --- connections that wait for the next attempt --- */
 
 void courier_pool_init(struct courier *courier);
-/* A connection that answered RSET just now; NULL when there is none. */
+/* A connection that nothing has come from since; NULL when there is none. */
 struct courier_connection *courier_pool_take(struct courier *courier, const char *key);
 bool courier_pool_has(struct courier *courier, const char *key);
 /* Takes it; closes it where the pool is full, the connection is of no use or the server is busy. */
