@@ -239,8 +239,8 @@ const struct cli_command cli_commands[] = {
         {"queue schedule", "Change when entries are tried next",
          .args = {{"WHEN", CLI_ANY}, QUEUE_IDS}, .options = {QUEUE_FILTERS, QUEUE_ALL},
          .takes_config = true, .has_json = true,
-         .help = "WHEN is `now`, a time from now such as 30m, or with + or - before it a time to "
-                 "add to what each entry has. " QUEUE_FILTER_HELP,
+         .help = "WHEN is `now`, a time from now such as 30m, or with + before it a time to add to "
+                 "what each entry has. " QUEUE_FILTER_HELP,
          .examples = "mailkeep queue schedule now --to @example.org\n"
                      "mailkeep queue schedule +2h 42",
          .run = cli_queue_schedule},

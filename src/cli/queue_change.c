@@ -104,17 +104,16 @@ int cli_queue_requiretls(struct cli *cli)
 	                                 .text = cli->args[0]});
 }
 
-/* "now", "2h" (from now), "+2h" and "-2h" (from the time each has). */
+/* "now", "2h" (from now), "+2h" (from the time that each has). */
 static bool parse_when(const char *text, int64_t now_ms, struct change *change)
 {
 	uint64_t ms = 0;
-	bool relative = *text == '+' || *text == '-';
+	change->relative = *text == '+';
 	if (strcmp(text, "now") != 0 &&
-	    (!is_ok(config_value_duration(slice_str(text + relative), &ms)) || ms > INT64_MAX / 4))
+	    (!is_ok(config_value_duration(slice_str(text + change->relative), &ms)) ||
+	     ms > INT64_MAX / 4))
 		return false;
-	change->relative = relative;
-	change->value_ms =
-	        relative ? (*text == '-' ? -(int64_t)ms : (int64_t)ms) : now_ms + (int64_t)ms;
+	change->value_ms = (int64_t)ms + (change->relative ? 0 : now_ms);
 	return true;
 }
 

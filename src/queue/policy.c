@@ -80,8 +80,9 @@ bool queue_wants_notice(struct slice sender, uint32_t notify, enum queue_notice_
 static void notify(const struct queue_entry *entry, enum queue_notice_kind kind,
                    struct queue_outcome *outcome)
 {
-	outcome->notice =
-	        queue_wants_notice(entry->sender, entry->notify, kind) ? kind : QUEUE_NOTICE_NONE;
+	bool wanted = queue_wants_notice(entry->sender, entry->notify, kind);
+	outcome->notice = wanted ? kind : QUEUE_NOTICE_NONE;
+	outcome->delay_told = kind == QUEUE_NOTICE_DELAYED;
 }
 
 static void delivered(const struct queue_entry *entry, const struct queue_facts *facts,

@@ -137,7 +137,11 @@ static struct status replay(struct queue *queue, struct db *db)
 struct status queue_replay(struct queue *queue)
 {
 	TRY(reader_lock(queue, &queue->deliveries));
+	if (queue->options.observer.begin)
+		queue->options.observer.begin(queue->options.observer.context);
 	struct status status = replay(queue, queue->deliveries.db);
+	if (queue->options.observer.end)
+		queue->options.observer.end(queue->options.observer.context);
 	reader_unlock(&queue->deliveries);
 	return status;
 }

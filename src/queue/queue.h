@@ -132,8 +132,11 @@ struct queue_brief {
 	bool hold;
 };
 
-/* Called after the commit, by the thread that asked for the change. */
+/* Called after a commit, in the order of commits; what one commit changed between begin and end,
+ * which may be NULL. It must not call the queue. */
 struct queue_observer {
+	void (*begin)(void *context);
+	void (*end)(void *context);
 	void (*changed)(void *context, const struct queue_brief *brief); /* new ones too */
 	void (*left)(void *context, int64_t id);
 	void *context;

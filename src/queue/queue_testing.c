@@ -78,7 +78,7 @@ void fixture_init(struct fixture *f)
 	        .dir_fd = f->dir_fd,
 	        .path = f->db_path,
 	        .clock = &fake_clock,
-	        .observer = {changed, left, f},
+	        .observer = {.changed = changed, .left = left, .context = f},
 	        .inline_max = 1000,
 	        .max_entries = 100000,
 	        .max_size = (uint64_t)1 << 30,

@@ -113,11 +113,25 @@ static struct status commit(struct tx *tx)
 	return ok();
 }
 
+static void tell(const struct queue_observer *observer, const struct tx *tx)
+{
+	if (observer->begin)
+		observer->begin(observer->context);
+	for (size_t i = 0; i < tx->n_events; i++) {
+		const struct event *event = &tx->events[i];
+		if (event->left)
+			observer->left(observer->context, event->brief.id);
+		else
+			observer->changed(observer->context, &event->brief);
+	}
+	if (observer->end)
+		observer->end(observer->context);
+}
+
 /* After the commit: files go, numbers are published, the observer hears. */
 static void publish(struct tx *tx)
 {
 	struct queue *queue = tx->queue;
-	const struct queue_observer *observer = &queue->options.observer;
 	for (size_t i = 0; i < tx->n_unlink; i++)
 		blob_remove(&queue->blobs, tx->unlink[i]);
 	pthread_mutex_lock(&queue->lock);
@@ -125,13 +139,7 @@ static void publish(struct tx *tx)
 	pthread_mutex_unlock(&queue->lock);
 	if (tx->rules_changed && !is_ok(hold_rules_load(queue, queue->writer)))
 		atomic_store(&queue->broken, true); /* rules of another time must not go on */
-	for (size_t i = 0; i < tx->n_events; i++) {
-		const struct event *event = &tx->events[i];
-		if (event->left && observer->left)
-			observer->left(observer->context, event->brief.id);
-		else if (!event->left && observer->changed)
-			observer->changed(observer->context, &event->brief);
-	}
+	tell(&queue->options.observer, tx);
 }
 
 static void undo(struct queue *queue)

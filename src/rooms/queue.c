@@ -154,7 +154,11 @@ static struct status open_queue(struct queue_room *q, const struct config *confi
 	        .dir_fd = q->dir_fd,
 	        .path = "queue.db", /* behind the sandbox the directory is the current one */
 	        .clock = clock_real(),
-	        .observer = {queue_observe_changed, queue_observe_left, q},
+	        .observer = {.begin = queue_observe_begin,
+	                     .end = queue_observe_end,
+	                     .changed = queue_observe_changed,
+	                     .left = queue_observe_left,
+	                     .context = q},
 	        .max_entries = config->queue.max_messages,
 	        .max_size = config->queue.max_size,
 	        .keep_retired_ms = (int64_t)config->queue.keep_retired_ms,

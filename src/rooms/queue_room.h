@@ -72,6 +72,8 @@ void queue_on_people(struct queue_door *door, struct ipc_packet *packet,
 
 struct status queue_work_start(struct queue_room *q);
 void queue_call_clerk(struct queue_room *q); /* with the lock held */
+void queue_observe_begin(void *context);
+void queue_observe_end(void *context);
 void queue_observe_changed(void *context, const struct queue_brief *brief);
 void queue_observe_left(void *context, int64_t id);
 void queue_schedule_options_of(struct queue_room *q, const struct config *config,

@@ -41,21 +41,30 @@ void queue_call_clerk(struct queue_room *q)
 	pthread_cond_signal(&q->wake);
 }
 
-void queue_observe_changed(void *context, const struct queue_brief *brief)
+/* What one commit changed is told under one lock: recipients of a message are taken together. */
+void queue_observe_begin(void *context)
 {
 	struct queue_room *q = context;
 	pthread_mutex_lock(&q->lock);
-	queue_schedule_put(q->schedule, brief);
+}
+
+void queue_observe_end(void *context)
+{
+	struct queue_room *q = context;
 	queue_call_clerk(q);
 	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_observe_changed(void *context, const struct queue_brief *brief)
+{
+	struct queue_room *q = context;
+	queue_schedule_put(q->schedule, brief);
 }
 
 void queue_observe_left(void *context, int64_t id)
 {
 	struct queue_room *q = context;
-	pthread_mutex_lock(&q->lock);
 	queue_schedule_remove(q->schedule, id);
-	pthread_mutex_unlock(&q->lock);
 }
 
 static void place_by_transport(const struct config_transport *transport, struct slice domain,
