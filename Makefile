@@ -8,6 +8,7 @@
 #   make bench        mailkeep beside Debian's Postfix and Dovecot
 #   make fuzz         every fuzz target for FUZZ_SECONDS
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
+#   make exchange     EXCHANGE_MESSAGES between two mailkeeps and Postfix, by every transport
 #   make deps         install the Debian packages that are missing (root or sudo)
 #   make install      DESTDIR= PREFIX=
 
@@ -16,6 +17,7 @@ PREFIX = /usr/local
 DESTDIR =
 FUZZ_SECONDS = 60
 KILL_ROUNDS = 200
+EXCHANGE_MESSAGES = 10000
 RUN_ARGS =
 
 all: $(BUILD)/build.ninja
@@ -52,6 +54,10 @@ kill-rounds: deps
 	@$(MAKE) --no-print-directory all
 	@KILL_ROUNDS=$(KILL_ROUNDS) tests/run --only e2e.durability
 
+exchange: deps
+	@$(MAKE) --no-print-directory all
+	@EXCHANGE_MESSAGES=$(EXCHANGE_MESSAGES) tests/run --only e2e.test_exchange
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -59,4 +65,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz build-tsan build-check
 
-.PHONY: all deps run test check format bench fuzz kill-rounds install clean
+.PHONY: all deps run test check format bench fuzz kill-rounds exchange install clean
