@@ -479,7 +479,10 @@ class Submission(harness.ServerCase):
         entry = found[0]
         self.assertEqual((entry["subject"], entry["account"], entry["envid"]), ("held", "user1", "q+1"))
         self.assertGreater(entry["next_ms"], (time.time() + 3000) * 1000)
-        self.assertEqual(entry["require_tls"], "yes")
+        dumped = subprocess.run([harness.PROGRAM, "queue", "dump", str(entry["id"]), "--config",
+                                 str(self.server.data / "config")], capture_output=True, timeout=60).stdout
+        self.assertTrue(dumped.startswith(b"Received: by localhost with ESMTPSA"), dumped)
+        self.assertTrue(dumped.endswith(letter("user1@localhost", subject="held")))
 
     def test_a_report_is_recognised(self):
         self.need_queue()
