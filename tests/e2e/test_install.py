@@ -10,8 +10,9 @@ import harness
 import mail
 import wire
 
-EXPECTED = ("bin/mailkeep", "sbin/sendmail", "libexec/mailkeep/supervisor", "libexec/mailkeep/gate", "libexec/mailkeep/account",
-            "share/man/man1/mailkeep.1", "share/man/man5/mailkeep.yaml.5", "share/man/man5/domains.yaml.5",
+EXPECTED = ("bin/mailkeep", "sbin/sendmail", "libexec/mailkeep/supervisor", "libexec/mailkeep/gate",
+            "libexec/mailkeep/account", "share/man/man1/mailkeep.1",
+            "share/man/man5/mailkeep.yaml.5", "share/man/man5/domains.yaml.5",
             "share/bash-completion/completions/mailkeep.bash", "share/zsh/site-functions/_mailkeep")
 
 
