@@ -1,6 +1,7 @@
 """Users submit mail: every way to log in, who may send as whom, how much, what happens to the header."""
 
 import base64
+import collections
 import contextlib
 import email.utils
 import imaplib
@@ -9,10 +10,12 @@ import os
 import pathlib
 import pwd
 import re
+import signal
 import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import unittest
 
@@ -510,6 +513,45 @@ class Submission(harness.ServerCase):
         self.assertEqual(len(told()), 1)
         self.assertIn("about=reported@localhost", told()[0])
         self.assertIn("action=failed", told()[0])
+
+    def test_rooms_that_are_killed_lose_nothing(self):
+        """What was answered 250 arrives, and once, whatever room ends meanwhile."""
+        self.need_queue()
+        acknowledged, over = [], threading.Event()
+
+        def send(worker):
+            n = 0
+            while not over.is_set():
+                with contextlib.suppress(OSError, EOFError, AssertionError), submit(self.server, "user1") as client:
+                    while not over.is_set():
+                        n += 1
+                        name = b"<kill.%d.%d@x>" % (worker, n)
+                        code, _ = client.deliver(b"user1@localhost", [b"user6@localhost"], letter(
+                            "user1@localhost", subject="kill", extra=f"Message-ID: {name.decode()}\r\n"))
+                        if code == 250:
+                            acknowledged.append(name)
+        workers = [threading.Thread(target=send, args=(worker,)) for worker in range(3)]
+        for worker in workers:
+            worker.start()
+        for room in ("queue", "account", "queue", "vault", "account", "queue"):
+            time.sleep(0.7)
+            for pid in self.server.rooms(room):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.7)
+        over.set()
+        for worker in workers:
+            worker.join()
+        self.assertGreater(len(acknowledged), 10)
+        wanted, found = set(acknowledged), collections.Counter()
+
+        def all_there():
+            found.clear()
+            found.update(re.search(rb"<kill[.0-9]+@x>", whole).group() for whole in
+                         mail.look(self.server, "user6@localhost") if b"Subject: kill" in whole)
+            return wanted <= set(found)
+        self.assertTrue(harness.wait_for(all_there, 60, every=1), wanted - set(found))
+        self.assertEqual([name for name in wanted if found[name] > 1], [])
 
     # programs
 
