@@ -69,7 +69,9 @@ const struct cli_command cli_commands[] = {
                  "SMTP "
                  "listens at port 1025, submission at 1587 and 1465, IMAP at 1143 and 1993, HTTP "
                  "at "
-                 "1080 and 1443. No DNS is needed and nothing is sent to other servers.\n\n"
+                 "1080 and 1443. No DNS is needed. Mail that its users send to other domains does "
+                 "leave: "
+                 "a route to a transport of kind fail in its config keeps it in.\n\n"
                  "Later starts use what is there; the options --ip, --port-base and --accounts "
                  "count "
                  "for the first start only.",
