@@ -16,6 +16,7 @@ import unittest
 import harness
 import mail
 import smtp_sink
+from harness import peers
 import test_submission as submission
 
 EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 65, 67, 69, 75, 77, 78
@@ -464,6 +465,70 @@ class ToSink(Case):
         self.config(host=self.ip, port=1, tls="none")
         self.assert_exit(self.sendmail("--config", str(other), "bob@example.net"), 0)
         self.assert_exit(self.sendmail(f"--config={other}", "bob@example.net"), 0)
+
+
+AUTH_SERVICE = """
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+service auth {{
+  inet_listener {{
+    address = {ip}
+    port = 10026
+  }}
+}}
+"""
+WITH_LOGIN = """
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {{etc}}/cert.pem
+smtpd_tls_auth_only = yes
+smtpd_tls_received_header = yes
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:{ip}:10026
+smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+"""
+
+
+class ToPostfix(Case):
+    """Debian's Postfix, with Dovecot's SASL: nothing of ours on the other side."""
+
+    def setUp(self):
+        super().setUp()
+        try:
+            peers.private_root.ensure()
+        except peers.private_root.Unavailable as reason:
+            self.skipTest(str(reason))
+        authority = smtp_sink.Authority(self.folder)
+        certificate, key = authority.issue("postfix", f"IP:{self.ip}")
+        chain = self.folder / "chain.pem"
+        chain.write_text(key.read_text() + certificate.read_text())
+        dovecot = peers.Dovecot(self.ip, extra=AUTH_SERVICE.format(ip=self.ip))
+        self.addCleanup(dovecot.stop)
+        dovecot.start()
+        self.postfix = peers.Postfix(self.ip, f"lmtp:inet:{self.ip}:10024", extra=WITH_LOGIN.format(ip=self.ip),
+                                     certificate=chain)
+        self.addCleanup(self.postfix.stop)
+        self.postfix.start()
+        self.ca = authority.certificate
+
+    def test_every_mechanism(self):
+        for mechanism in [*MECHANISMS, None]:
+            with self.subTest(mechanism):
+                words = {"mechanisms": f"[{mechanism}]"} if mechanism else {}
+                self.config(host=self.ip, port=self.postfix.port, tls="starttls", user="ada@localhost", ca=self.ca,
+                            password=peers.PASSWORD, **words)
+                self.assert_exit(self.sendmail("-f", f"ada+{mechanism}@localhost", "bob@localhost"), 0)
+                self.assertIn(f"sasl_method={mechanism or 'SCRAM-SHA-256'}, sasl_username=ada", self.postfix.log())
+        self.assertTrue(harness.wait_for(lambda: self.postfix.log().count("status=sent") == len(MECHANISMS) + 1))
+
+    def test_a_wrong_password(self):
+        for mechanism in MECHANISMS:
+            with self.subTest(mechanism):
+                self.config(host=self.ip, port=self.postfix.port, tls="starttls", user="ada@localhost", ca=self.ca,
+                            password="wrong", mechanisms=f"[{mechanism}]")
+                # Dovecot answers guesses late, and then Postfix may lose patience (454)
+                self.assertIn(self.sendmail("bob@localhost").returncode, (EX_NOPERM, EX_TEMPFAIL))
+        self.assertNotIn("status=sent", self.postfix.log())
 
 
 @harness.mailkeep_only
