@@ -313,7 +313,9 @@ int cli_main(int argc, char **argv)
 	const char **rest = base_alloc(n_words * sizeof(*rest));
 	int result = run_words(words, n_words, rest);
 	base_free(rest);
-	if (fflush(stdout) != 0 && result == 0) {
+	/* A full buffer was written before, and its failure lies in the stream. */
+	bool failed = fflush(stdout) != 0 || ferror(stdout);
+	if (failed && result == 0) {
 		fputs("mailkeep: cannot write to standard output\n", stderr);
 		result = CLI_FAILED;
 	}
