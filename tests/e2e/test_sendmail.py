@@ -522,7 +522,7 @@ class ToPostfix(Case):
         self.assertTrue(harness.wait_for(lambda: self.postfix.log().count("status=sent") == len(MECHANISMS) + 1))
 
     def test_a_wrong_password(self):
-        for mechanism in MECHANISMS:
+        for mechanism in ("PLAIN", "SCRAM-SHA-256"):
             with self.subTest(mechanism):
                 self.config(host=self.ip, port=self.postfix.port, tls="starttls", user="ada@localhost", ca=self.ca,
                             password="wrong", mechanisms=f"[{mechanism}]")
