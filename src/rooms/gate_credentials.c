@@ -256,8 +256,11 @@ static void fill_bindings(struct gate_credentials *c)
 	static const struct {
 		enum tls_binding binding;
 		const char *type;
-	} kinds[GATE_BINDINGS] = {{TLS_BINDING_EXPORTER, "tls-exporter"},
-	                          {TLS_BINDING_SERVER_END_POINT, "tls-server-end-point"}};
+	} kinds[GATE_BINDINGS] = {
+	        {TLS_BINDING_EXPORTER, "tls-exporter"},
+	        {TLS_BINDING_SERVER_END_POINT, "tls-server-end-point"},
+	        {TLS_BINDING_UNIQUE, "tls-unique"}, /* TLS 1.2: what libgsasl binds there */
+	};
 	c->n_bindings = 0;
 	for (size_t i = 0; i < GATE_BINDINGS; i++) {
 		struct sasl_binding *binding = &c->bindings[c->n_bindings];

@@ -10,7 +10,7 @@
 #include "sasl/server.h"
 #include "vault/ticket.h"
 
-#define GATE_BINDINGS 2
+#define GATE_BINDINGS 3
 
 struct gate_credentials {
 	struct gate_connection *connection;

@@ -4,6 +4,8 @@ import base64
 import collections
 import contextlib
 import email.utils
+import hashlib
+import hmac
 import imaplib
 import json
 import os
@@ -192,6 +194,38 @@ class Submission(harness.ServerCase):
                 with self.subTest(protocol=protocol, mechanism=mechanism):
                     code, said = self.gsasl(protocol, mechanism)
                     self.assertEqual(code, 0, said)
+
+    def test_plus_in_tls_1_2_by_gsasl(self):
+        for protocol in ("smtp", "imap"):
+            code, said = self.gsasl(protocol, "SCRAM-SHA-256-PLUS", "--priority=NORMAL:-VERS-TLS1.3")
+            self.assertEqual(code, 0, said)
+
+    def bind_end_point(self, certificate):
+        """SCRAM-SHA-256-PLUS by hand, bound to the server's certificate (RFC 5929 section 4)."""
+        def mac(key, text):
+            return hmac.new(key, text, hashlib.sha256).digest()
+        with wire.Smtp(self.server.submissions, tls=True) as client:
+            shown = client.socket.getpeercert(binary_form=True)
+            header, bare = b"p=tls-server-end-point,,", b"n=user1@localhost,r=abcdef"
+            client.ehlo()
+            _, lines = client.command(b"AUTH SCRAM-SHA-256-PLUS " + base64.b64encode(header + bare), 334)
+            first = base64.b64decode(lines[0])
+            nonce, salt, rounds = (part[2:] for part in first.split(b","))
+            binding = header + hashlib.sha256(certificate or shown).digest()
+            final = b"c=" + base64.b64encode(binding) + b",r=" + nonce
+            salted = hashlib.pbkdf2_hmac("sha256", harness.PASSWORD.encode(), base64.b64decode(salt), int(rounds))
+            key, text = mac(salted, b"Client Key"), b",".join((bare, first, final))
+            proof = bytes(a ^ b for a, b in zip(key, mac(hashlib.sha256(key).digest(), text)))
+            code, lines = client.command(base64.b64encode(final + b",p=" + base64.b64encode(proof)))
+            if code == 334:
+                signature = mac(mac(salted, b"Server Key"), text)
+                self.assertEqual(base64.b64decode(lines[0]), b"v=" + base64.b64encode(signature))
+                code, _ = client.command(b"")
+            return code
+
+    def test_the_certificate_binds_a_login(self):
+        self.assertEqual(self.bind_end_point(None), 235)
+        self.assertEqual(self.bind_end_point(b"the certificate of somebody between"), 535)
 
     def test_wrong_passwords_by_gsasl(self):
         for protocol in ("smtp", "imap"):
