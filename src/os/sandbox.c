@@ -1,7 +1,7 @@
 /* The recipe: one function that reads like the list in sandbox.h, and a step each below it.
  *
- * Limits: descriptors and paths that a context may name are capped by SANDBOX_KEEP_MAX and
- * SANDBOX_PATHS_MAX.
+ * Limits: descriptors and paths that a context may name are capped by SANDBOX_KEEP_MAX,
+ * SANDBOX_PATHS_MAX and SANDBOX_PORTS_MAX.
  */
 #include "os/sandbox.h"
 
@@ -48,7 +48,7 @@ static struct status check_context(const struct sandbox_policy *policy,
 		return os_refuse(fault, ERR_INVALID, "threads were started before the sandbox",
 		                 NULL);
 	if (c->n_keep_fds > SANDBOX_KEEP_MAX || c->n_read_paths > SANDBOX_PATHS_MAX ||
-	    c->n_write_dirs > SANDBOX_PATHS_MAX || c->n_connect_ports > SANDBOX_PATHS_MAX)
+	    c->n_write_dirs > SANDBOX_PATHS_MAX || c->n_connect_ports > SANDBOX_PORTS_MAX)
 		return os_refuse(fault, ERR_LIMIT, "too many descriptors or paths", NULL);
 	if (c->n_read_paths > 0 && !policy->read_list && policy->files != FILES_ANY)
 		return os_refuse(fault, ERR_INVALID, "this room may not be given files to read",

@@ -49,7 +49,8 @@ enum sandbox_room {
 const char *sandbox_room_name(enum sandbox_room room);
 bool sandbox_room_parse(struct slice name, enum sandbox_room *ret_room);
 
-#define SANDBOX_PATHS_MAX 32 /* in each list below */
+#define SANDBOX_PATHS_MAX 32  /* in each list of paths below */
+#define SANDBOX_PORTS_MAX 600 /* ports to connect to */
 
 /* A compiled system call list. The zygote makes the account's once, its children share it. */
 struct sandbox_filter;

@@ -552,7 +552,7 @@ static enum outcome type_into_terminal(const struct scene *s)
 #define SEALERS (ROOM(SUPERVISOR) | ROOM(ZYGOTE))
 #define KEEPERS (ROOM(ZYGOTE) | ROOM(ACCOUNT) | ROOM(QUEUE) | ROOM(VAULT) | ROOM(STEWARD))
 #define CALLERS (ROOM(WEB) | ROOM(COURIER) | ROOM(RESOLVER))
-#define READERS (ROOM(WEB) | ROOM(COURIER) | ROOM(STEWARD))
+#define READERS (ROOM(WEB) | ROOM(STEWARD))
 /* Sanitizers' runtimes need these calls: the wide profile does not trap them. */
 #define UNLESS_SANITIZED (OS_SANITIZED ? ROOMS_ALL : 0)
 
@@ -596,10 +596,10 @@ const struct attempt sandbox_attempts[] = {
         {"make a device", make_device, .unsaid = SUPER},
 
         {"connect by TCP", connect_tcp, .may = CALLERS | SUPER, .trapped = true},
-        {"connect to an unlisted port", connect_tcp_other_port,
-         .may = ROOM(WEB) | ROOM(COURIER) | SUPER, .landlock = 4},
-        {"connect a socket it was given", connect_given_socket,
-         .may = ROOM(WEB) | ROOM(COURIER) | SUPER, .unsaid = ROOM(RESOLVER), .trapped = true},
+        {"connect to an unlisted port", connect_tcp_other_port, .may = ROOM(WEB) | SUPER,
+         .landlock = 4},
+        {"connect a socket it was given", connect_given_socket, .may = ROOM(WEB) | SUPER,
+         .unsaid = ROOM(RESOLVER) | ROOM(COURIER), .trapped = true},
         {"listen on TCP", listen_tcp, .may = SUPER},
         {"send by UDP", send_udp, .may = ROOM(RESOLVER) | SUPER,
          .unsaid = UNLESS_SANITIZED & CALLERS},

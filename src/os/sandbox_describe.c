@@ -29,6 +29,8 @@ static const char *network_words(enum sandbox_network network)
 		return "none but the connections it is given; the zygote's empty network namespace";
 	case NETWORK_TCP:
 		return "outbound TCP";
+	case NETWORK_MAIL:
+		return "outbound TCP to port 25 and those of the configured transports";
 	case NETWORK_DNS:
 		return "outbound UDP and TCP to DNS ports";
 	}

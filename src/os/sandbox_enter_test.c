@@ -96,6 +96,7 @@ static int enter_account(struct sandbox_report *report)
 /* --- contexts --- */
 
 static const int many[SANDBOX_PATHS_MAX + 300];
+static const uint16_t ports[SANDBOX_PORTS_MAX + 1];
 
 static void a_context_that_does_not_fit_is_refused(void **state)
 {
@@ -119,8 +120,14 @@ static void a_context_that_does_not_fit_is_refused(void **state)
 	         {.uid = NOBODY, .write_dirs = own_dir, .n_write_dirs = 1},
 	         ERR_INVALID},
 	        {SANDBOX_COURIER, {.uid = NOBODY, .chroot = true}, ERR_INVALID},
-	        {SANDBOX_COURIER,
+	        {SANDBOX_WEB,
 	         {.uid = NOBODY, .read_paths = many, .n_read_paths = SANDBOX_PATHS_MAX + 1},
+	         ERR_LIMIT},
+	        {SANDBOX_COURIER,
+	         {.uid = NOBODY, .read_paths = many, .n_read_paths = 1},
+	         ERR_INVALID},
+	        {SANDBOX_COURIER,
+	         {.uid = NOBODY, .connect_ports = ports, .n_connect_ports = SANDBOX_PORTS_MAX + 1},
 	         ERR_LIMIT},
 	        {SANDBOX_COURIER, {.uid = NOBODY, .keep_fds = many, .n_keep_fds = 257}, ERR_LIMIT},
 	};

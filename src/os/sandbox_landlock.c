@@ -138,13 +138,14 @@ static struct status add_paths(int ruleset_fd, const struct sandbox_policy *poli
 static struct status add_ports(int ruleset_fd, const struct sandbox_policy *policy,
                                const struct sandbox_context *context, struct os_fault *ret_fault)
 {
-	static const uint16_t dns[] = {53};
-	const uint16_t *ports = context->n_connect_ports ? context->connect_ports : dns;
-	size_t n = context->n_connect_ports ? context->n_connect_ports : N_ELEMENTS(dns);
+	const uint16_t usual = policy->network == NETWORK_DNS ? 53 : 25;
+	const uint16_t *ports = context->n_connect_ports ? context->connect_ports : &usual;
+	size_t n = context->n_connect_ports ? context->n_connect_ports : 1;
+	bool listed = policy->network == NETWORK_DNS || policy->network == NETWORK_MAIL;
 	/* Port 0: a source address may be chosen, a port not. */
-	if (policy->network == NETWORK_TCP || policy->network == NETWORK_DNS)
+	if (policy->network == NETWORK_TCP || listed)
 		TRY(add_port(ruleset_fd, 0, LL_NET_BIND_TCP, ret_fault));
-	for (size_t i = 0; policy->network == NETWORK_DNS && i < n; i++)
+	for (size_t i = 0; listed && i < n; i++)
 		TRY(add_port(ruleset_fd, ports[i], LL_NET_CONNECT_TCP, ret_fault));
 	return ok();
 }

@@ -49,6 +49,7 @@ enum sandbox_network {
 	NETWORK_NONE,      /* nothing but what is open; an empty namespace where possible */
 	NETWORK_INHERITED, /* none, and the namespace is the zygote's */
 	NETWORK_TCP,       /* out, any port */
+	NETWORK_MAIL,      /* out, TCP to the context's ports (25) */
 	NETWORK_DNS,       /* out, UDP and TCP to the context's ports (53) */
 };
 

@@ -102,12 +102,10 @@ const struct sandbox_policy sandbox_policies[SANDBOX_ROOM_COUNT] = {
                 },
         [SANDBOX_COURIER] =
                 {
-                        .purpose =
-                                "delivers to remote SMTP and HTTPS servers and reads their replies",
-                        .groups = GROUPS_OF_ALL | GROUP_SOCKETPAIR | GROUP_READ | GROUP_CONNECT_TCP,
+                        .purpose = "delivers to remote SMTP servers and reads their replies",
+                        .groups = GROUPS_OF_ALL | GROUP_SOCKETPAIR | GROUP_CONNECT_TCP,
                         .files = FILES_NONE,
-                        .read_list = true,
-                        .network = NETWORK_TCP,
+                        .network = NETWORK_MAIL,
                         .n_files_max = 16384,
                         .memory_max = 2 * GIB,
                         .file_size_max = 8 * GIB,

@@ -340,7 +340,7 @@ static int start_a_program(const struct scene *s)
 
 #define KEEPERS (ROOM(ACCOUNT) | ROOM(QUEUE) | ROOM(VAULT) | ROOM(STEWARD))
 #define CALLERS (ROOM(WEB) | ROOM(COURIER) | ROOM(RESOLVER))
-#define READERS (ROOM(WEB) | ROOM(COURIER) | ROOM(STEWARD))
+#define READERS (ROOM(WEB) | ROOM(STEWARD))
 
 const struct work sandbox_works[] = {
         {"start threads", start_threads, ROOMS_ALL},

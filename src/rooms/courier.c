@@ -6,8 +6,9 @@
  * the queue: when the room ends, the queue asks its successor.
  *
  * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges. Holds
- * the message under way, connections, for a moment the password of a transport; no file but the
- * certificates of authorities. Connects to any TCP port. An intruder gains what is being delivered
+ * the message under way, connections, for a moment the password of a transport, and an open
+ * descriptor of the system's certificates of authorities; it can open no file. Connects by TCP to
+ * port 25 and the ports of the configured transports. An intruder gains what is being delivered
  * while they hold it, and the secrets of transports.
  *
  * Limits: ATTEMPTS_MAX attempts at a time (the queue's own limit is lower), those of courier.h.
@@ -24,12 +25,15 @@
 #include "vault.pb-c.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 
 #define ATTEMPTS_MAX      1000u
 #define ATTEMPT_STACK     ((size_t)128 * 1024)
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define SECRET_TIMEOUT_MS 10000
 #define CA_FILE_MAX       ((size_t)1024 * 1024)
+#define PORTS_MAX         (CONFIG_TRANSPORTS_MAX + 1u)
 #define DRAIN_S           60 /* attempts may end within it when the room must start anew */
 
 struct courier_room {
@@ -39,6 +43,9 @@ struct courier_room {
 	int bundle_fd;
 	struct arena files; /* the transports' own `ca` files, until begin */
 	struct own_ca *own_cas;
+	int keep_fds[2];
+	uint16_t ports[PORTS_MAX]; /* that it may connect to */
+	size_t n_ports;
 	atomic_uint n_attempts;
 	atomic_bool draining;
 };
@@ -241,8 +248,10 @@ static int open_bundle(void)
 	        "/etc/ssl/cert.pem",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(paths); i++) {
-		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd >= 0)
+		char resolved[PATH_MAX]; /* some of them are links */
+		int fd;
+		if (realpath(paths[i], resolved) &&
+		    is_ok(file_open(AT_FDCWD, resolved, O_RDONLY | O_NOCTTY, 0, &fd, NULL)))
 			return fd;
 	}
 	log_warn(0, "no certificates of authorities are installed: no server can be verified");
@@ -273,16 +282,37 @@ static void read_ca(struct courier_room *state, const struct config_transport *t
 		          LOG_STR("transport", transport->name.s), LOG_STR("fault", fault.text));
 }
 
+static bool has_port(const struct courier_room *state, uint16_t port)
+{
+	for (size_t i = 0; i < state->n_ports; i++)
+		if (state->ports[i] == port)
+			return true;
+	return false;
+}
+
+static void add_port(struct courier_room *state, uint16_t port)
+{
+	_Static_assert(PORTS_MAX <= SANDBOX_PORTS_MAX, "the ports of all transports fit");
+	if (!has_port(state, port) && state->n_ports < PORTS_MAX)
+		state->ports[state->n_ports++] = port;
+}
+
 static struct status warm(struct room *room, struct sandbox_context *walls)
 {
 	struct courier_room *state = room->state;
 	const struct config_transports *transports = &room->config->config->transports;
 	state->room = room;
 	state->bundle_fd = open_bundle();
-	if (state->bundle_fd >= 0) {
-		walls->read_paths = &state->bundle_fd;
-		walls->n_read_paths = 1;
-	}
+	state->keep_fds[0] = ROOM_CHANNEL_FD;
+	state->keep_fds[1] = state->bundle_fd;
+	walls->keep_fds = state->keep_fds;
+	walls->n_keep_fds = 2;
+	walls->chroot = false; /* it has no directory, and may open nothing */
+	add_port(state, 25);
+	for (size_t i = 0; i < transports->n; i++)
+		add_port(state, transports->v[i].port); /* of a proxy, for socks */
+	walls->connect_ports = state->ports;
+	walls->n_connect_ports = state->n_ports;
 	arena_init(&state->files, CONFIG_TRANSPORTS_MAX * CA_FILE_MAX);
 	for (size_t i = 0; i < transports->n; i++)
 		read_ca(state, &transports->v[i]);
@@ -311,12 +341,12 @@ static void drain(void *context)
 	struct courier_room *state = context;
 	for (unsigned i = 0; i < DRAIN_S && atomic_load(&state->n_attempts) > 0; i++)
 		sleep(1);
-	log_info(0, "starting anew for a transport's certificates");
+	log_info(0, "starting anew for what a transport needs");
 	_exit(0);
 }
 
-/* Kept connections belong to the old config. A `ca` that was not read at the start needs a new
- * process, since this one can open no file. */
+/* Kept connections belong to the old config. A `ca` that was not read at the start, or a port that
+ * was not opened in the walls, needs a new process: this one cannot have them any more. */
 static void on_reconfigured(struct room *room, const Door__Config *message)
 {
 	struct courier_room *state = room->state;
@@ -325,8 +355,9 @@ static void on_reconfigured(struct room *room, const Door__Config *message)
 	(void)message;
 	courier_forget(state->courier);
 	for (size_t i = 0; i < config->config->transports.n; i++) {
-		const struct config_text *ca = &config->config->transports.v[i].ca;
-		is_known = is_known && (ca->n == 0 || find_ca(state, ca->s));
+		const struct config_transport *t = &config->config->transports.v[i];
+		is_known = is_known && has_port(state, t->port) &&
+		           (t->ca.n == 0 || find_ca(state, t->ca.s));
 	}
 	room_config_unref(config);
 	if (is_known || atomic_exchange(&state->draining, true))

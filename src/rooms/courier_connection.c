@@ -263,7 +263,7 @@ static size_t get_bindings(void *context, struct sasl_binding bindings[SASL_BIND
 	             {TLS_BINDING_UNIQUE, "tls-unique"}};
 	struct courier_connection *c = context;
 	size_t n = 0;
-	_Static_assert(TLS_BINDING_MAX <= SASL_BINDING_MAX, "every binding fits");
+	_Static_assert(sizeof(bindings->value) >= TLS_BINDING_MAX, "every binding fits");
 	for (size_t i = 0; i < N_ELEMENTS(kinds) && n < SASL_BINDINGS_MAX; i++) {
 		bindings[n].type = kinds[i].name;
 		n += is_ok(tls_stream_binding(&c->stream.t, kinds[i].kind, bindings[n].value,
