@@ -4,7 +4,8 @@
  * SECURITY. The zygote hears the supervisor only. An account room hears what its own user sends
  * after login (IMAP, submission) and the mail that is delivered to it, both hostile; it parses
  * MIME, IMAP and SQL's own files. It holds one account's directory and nothing else: no network, no
- * key, no other account. An intruder gains that one mailbox.
+ * key, no other account. An intruder gains that one mailbox, and may put mail of this account into
+ * the queue past its own checks and limits.
  *
  * A connection is served only with the vault's ticket that says that this account logged in on it.
  */

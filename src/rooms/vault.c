@@ -5,8 +5,9 @@
  * library lets only a few run at once).
  *
  * SECURITY. Hears gates and steward. Holds what must never leave: there is no request that gives a
- * key or a verifier away. No network, its own directory only. An intruder here has every key and
- * verifier of the house.
+ * key or a verifier away. That a connection has a registered key, or comes from a Unix user, it
+ * takes from the login gate, which saw the handshake and the kernel's word. No network, its own
+ * directory only. An intruder here has every key and verifier of the house.
  */
 #include "vault/vault.h"
 
