@@ -4,7 +4,8 @@
  * hostile. Holds open connections only: no private key, no password file, no mailbox. May accept on
  * inherited sockets, keep nameless spool files, ask the rooms of its row in the matrix. An intruder
  * gains the connections that pass while they are here: mail in transit (mx), or passwords of those
- * who log in meanwhile (login); never stored mail, never keys, never the other gates.
+ * who log in meanwhile and logins to accounts with registered client keys or Unix users (login);
+ * otherwise never stored mail, never keys, never the other gates.
  */
 #include "rooms/gate.h"
 
