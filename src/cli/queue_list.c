@@ -218,6 +218,29 @@ static void add_notify(struct buf *out, int64_t bits)
 	buf_add_byte(out, '\n');
 }
 
+/* What the message asked for, and what was set since. */
+static void add_wishes(struct buf *out, const json_t *e)
+{
+	const char *wish = cli_queue_text(e, "require_tls");
+	const char *asked = cli_queue_text(e, "message_tls");
+	const char *mode = cli_queue_text(e, "deliver_by_mode");
+	int64_t priority = cli_queue_number(e, "priority");
+	if (strcmp(asked, "required") == 0)
+		add_fact(out, "TLS", "required and verified all the way, as the message asks");
+	else if (strcmp(asked, "optional") == 0)
+		add_fact(out, "TLS", "better in clear than not at all, as the message says");
+	if (strcmp(wish, "yes") == 0)
+		add_fact(out, "require TLS", "yes, set here; it counts");
+	else if (strcmp(wish, "no") == 0)
+		add_fact(out, "require TLS", "no, set here; it counts");
+	if (strcmp(mode, "return") == 0)
+		add_fact(out, "if late", "returned to its sender");
+	else if (strcmp(mode, "notify") == 0)
+		add_fact(out, "if late", "its sender is told, and it goes on");
+	if (priority != 0)
+		buf_printf(out, "  %-12s %" PRId64 "\n", "priority", priority);
+}
+
 static void show_entry(struct cli_queue *q, const json_t *e, bool retired)
 {
 	struct buf out;
@@ -237,8 +260,7 @@ static void show_entry(struct cli_queue *q, const json_t *e, bool retired)
 	add_fact(&out, "envelope id", cli_queue_text(e, "envid"));
 	add_notify(&out, cli_queue_number(e, "notify"));
 	add_fact(&out, "transport", cli_queue_text(e, "transport"));
-	if (strcmp(cli_queue_text(e, "require_tls"), "default") != 0)
-		add_fact(&out, "require TLS", cli_queue_text(e, "require_tls"));
+	add_wishes(&out, e);
 	buf_printf(&out, "  %-12s %" PRId64 " bytes\n", "size", cli_queue_number(e, "size"));
 	add_time(q, &out, "submitted", cli_queue_number(e, "submitted_ms"));
 	add_time(q, &out, "deliver by", cli_queue_number(e, "deliver_by_ms"));

@@ -110,6 +110,9 @@ struct queue_entry {
 	int64_t released_ms; /* when it was first due: later than submitted when held by its sender
 	                      */
 	int64_t deliver_by_ms;
+	enum queue_by_mode by_mode;
+	bool message_require_tls, message_tls_optional; /* what the message asked for */
+	int priority;
 	uint32_t n_attempts;
 	uint32_t n_lost; /* attempts in a row of which nothing was heard */
 	enum queue_state state;

@@ -118,11 +118,8 @@ struct status bodies_sweep(struct queue *queue, struct db *db);
 
 /* ---- rows.c ---- */
 
-/* An entry with what else its message says about it. */
 struct entry_row {
 	struct queue_entry entry;
-	int priority;
-	enum queue_by_mode by_mode;
 	uint32_t n_history;
 };
 /* Columns of an entry and its message, in the order that row_read expects. */
@@ -130,7 +127,7 @@ struct entry_row {
 	"e.id, e.message, m.account, m.sender, e.recipient, m.from_address, m.message_id,"         \
 	" m.subject, m.envid, m.size, e.domain, e.orcpt, e.notify, m.submitted_at, e.next_at,"     \
 	" e.last_at, e.released_at, m.deliver_by, m.by_mode, m.priority, e.n_attempts, e.n_lost,"  \
-	" e.hold, e.delay_told, e.transport, e.require_tls, e.last_result, e.n_history"
+	" e.hold, e.delay_told, e.transport, e.require_tls, e.last_result, e.n_history, m.flags"
 #define RETIRED_COLUMNS                                                                            \
 	"id, message, account, sender, recipient, from_address, message_id, subject, envid, size," \
 	" orcpt, notify, submitted_at, last_at, n_attempts, state, transport, require_tls,"        \

@@ -1,6 +1,15 @@
 /* Rows to structs and back: entries, retired entries, messages, histories. */
 #include "queue/queue_private.h"
 
+enum message_flag {
+	FLAG_8BIT = 1,
+	FLAG_UTF8 = 2,
+	FLAG_BINARY = 4,
+	FLAG_REQUIRE_TLS = 8,
+	FLAG_TLS_OPTIONAL = 16,
+	FLAG_BY_TRACE = 32,
+};
+
 struct slice row_text(struct db_stmt *stmt, int column, struct arena *arena)
 {
 	struct slice text = db_bytes(stmt, column);
@@ -42,8 +51,8 @@ void row_read(struct db_stmt *stmt, struct arena *arena, struct entry_row *ret_r
 	e->last_ms = db_int(stmt, c++);
 	e->released_ms = db_int(stmt, c++);
 	e->deliver_by_ms = db_int(stmt, c++);
-	ret_row->by_mode = (enum queue_by_mode)db_int(stmt, c++);
-	ret_row->priority = (int)db_int(stmt, c++);
+	e->by_mode = (enum queue_by_mode)db_int(stmt, c++);
+	e->priority = (int)db_int(stmt, c++);
 	e->n_attempts = (uint32_t)db_int(stmt, c++);
 	e->n_lost = (uint32_t)db_int(stmt, c++);
 	e->state = db_int(stmt, c++) ? QUEUE_HELD : QUEUE_WAITING;
@@ -52,6 +61,9 @@ void row_read(struct db_stmt *stmt, struct arena *arena, struct entry_row *ret_r
 	e->require_tls = (enum queue_tls_wish)db_int(stmt, c++);
 	e->last_result = row_text(stmt, c++, arena);
 	ret_row->n_history = (uint32_t)db_int(stmt, c++);
+	int64_t flags = db_int(stmt, c++);
+	e->message_require_tls = flags & FLAG_REQUIRE_TLS;
+	e->message_tls_optional = flags & FLAG_TLS_OPTIONAL;
 }
 
 void retired_row_read(struct db_stmt *stmt, struct arena *arena, struct entry_row *ret_row)
@@ -103,7 +115,7 @@ void row_brief(const struct entry_row *row, struct queue_brief *ret_brief)
 {
 	const struct queue_entry *e = &row->entry;
 	size_t at = slice_rindex(e->sender, '@');
-	bool is_told = row->by_mode == QUEUE_BY_NOTIFY && e->delay_told;
+	bool is_told = e->by_mode == QUEUE_BY_NOTIFY && e->delay_told;
 	*ret_brief = (struct queue_brief){
 	        .id = e->id,
 	        .message = e->message,
@@ -112,8 +124,8 @@ void row_brief(const struct entry_row *row, struct queue_brief *ret_brief)
 	        .domain = e->domain,
 	        .transport = e->transport,
 	        .next_ms = e->next_ms,
-	        .deadline_ms = row->by_mode == QUEUE_BY_NONE || is_told ? 0 : e->deliver_by_ms,
-	        .priority = row->priority,
+	        .deadline_ms = e->by_mode == QUEUE_BY_NONE || is_told ? 0 : e->deliver_by_ms,
+	        .priority = e->priority,
 	        .n_attempts = e->n_attempts,
 	        .require_tls = e->require_tls,
 	        .hold = e->state == QUEUE_HELD,
@@ -128,15 +140,6 @@ void tx_tell_row(struct tx *tx, const struct entry_row *row)
 }
 
 /* ---- messages ---- */
-
-enum message_flag {
-	FLAG_8BIT = 1,
-	FLAG_UTF8 = 2,
-	FLAG_BINARY = 4,
-	FLAG_REQUIRE_TLS = 8,
-	FLAG_TLS_OPTIONAL = 16,
-	FLAG_BY_TRACE = 32,
-};
 
 int64_t message_flags(const struct queue_message *m)
 {

@@ -8,6 +8,7 @@
  */
 #include "rooms/queue_room.h"
 
+#include "ipc/request.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -34,27 +35,6 @@ void queue_door_answer(const struct queue_door *door, const struct ipc_packet *p
 	(void)door_answer(door->channel, packet, &reply->base, &fd, fd >= 0);
 }
 
-/* Who may ask for what: a set of rooms per request. */
-static unsigned who_may(Door__QueueRequest__BodyCase body)
-{
-	switch (body) {
-	case DOOR__QUEUE_REQUEST__BODY_ADD:
-	case DOOR__QUEUE_REQUEST__BODY_REPORTED:
-		return 1u << IPC_ROOM_ACCOUNT;
-	case DOOR__QUEUE_REQUEST__BODY_LIST:
-	case DOOR__QUEUE_REQUEST__BODY_SHOW:
-	case DOOR__QUEUE_REQUEST__BODY_DUMP:
-	case DOOR__QUEUE_REQUEST__BODY_APPLY:
-	case DOOR__QUEUE_REQUEST__BODY_HOLD_RULES:
-	case DOOR__QUEUE_REQUEST__BODY_SUPPRESSIONS:
-		return 1u << IPC_ROOM_STEWARD;
-	case DOOR__QUEUE_REQUEST__BODY__NOT_SET:
-	case _DOOR__QUEUE_REQUEST__BODY__CASE_IS_INT_SIZE:
-		break;
-	}
-	return 0;
-}
-
 static void refuse(const struct queue_door *door, const struct ipc_packet *packet,
                    struct status status)
 {
@@ -71,7 +51,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__queue_request__descriptor, packet->payload, &door->arena);
 	if (!request) {
 		refuse(door, packet, fail(ERR_PROTOCOL, "malformed request"));
-	} else if (!(who_may(request->body_case) & 1u << door->who)) {
+	} else if (!ipc_may_request(door->who, IPC_ROOM_QUEUE, request->body_case)) {
 		log_warn(packet->cid, "request that this room may not make",
 		         LOG_STR("room", ipc_room_name(door->who)));
 		refuse(door, packet, fail(ERR_DENIED, "not for this room"));

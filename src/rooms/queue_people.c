@@ -64,6 +64,13 @@ static Door__QueueEntry *entry_message(struct queue_room *q, const struct queue_
 	to->orcpt = string_of(arena, from->orcpt);
 	to->notify = from->notify;
 	to->deliver_by_ms = from->deliver_by_ms;
+	to->deliver_by_mode = door_string(from->by_mode == QUEUE_BY_RETURN   ? "return"
+	                                  : from->by_mode == QUEUE_BY_NOTIFY ? "notify"
+	                                                                     : "");
+	to->message_tls = door_string(from->message_require_tls    ? "required"
+	                              : from->message_tls_optional ? "optional"
+	                                                           : "");
+	to->priority = from->priority;
 	to->keep_until_ms = from->keep_until_ms;
 	return to;
 }
@@ -271,11 +278,8 @@ static struct status check_transport(struct queue_room *q, struct slice name)
 {
 	if (name.n == 0 || slice_eq_str(name, "direct"))
 		return ok();
-	bool found = false;
 	struct room_config *config = room_config_get(q->room);
-	for (size_t i = 0; i < config->config->transports.n; i++)
-		found = found ||
-		        slice_eq(config_slice(&config->config->transports.v[i].name), name);
+	bool found = config_transport_find(config->config, name) != NULL;
 	room_config_unref(config);
 	return found ? ok() : fail(ERR_NOT_FOUND, "there is no such transport");
 }

@@ -52,10 +52,7 @@ static bool choose_transport(struct remote *r)
 		return true;
 	snprintf(r->choice.why, sizeof(r->choice.why), "transport `%.*s`, set for this message",
 	         SLICE_FMT(first->transport));
-	r->choice.transport = NULL;
-	for (size_t i = 0; i < config->transports.n; i++)
-		if (slice_eq(config_slice(&config->transports.v[i].name), first->transport))
-			r->choice.transport = &config->transports.v[i];
+	r->choice.transport = config_transport_find(config, first->transport);
 	r->transport = r->choice.transport ? r->choice.transport->name.s : "";
 	if (r->choice.transport || slice_eq_str(first->transport, "direct"))
 		return true;

@@ -92,7 +92,7 @@ static json_t *history_json(const Door__QueueEntry *entry)
 static json_t *entry_json(const Door__QueueEntry *e)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, "
-	                 "s:i, s:b, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I}",
+	                 "s:i, s:b, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:i}",
 	                 "id", (json_int_t)e->id, "message", (json_int_t)e->message, "state",
 	                 e->state, "account", e->account, "sender", e->sender, "recipient",
 	                 e->recipient, "from", e->from, "message_id", e->message_id, "subject",
@@ -103,7 +103,8 @@ static json_t *entry_json(const Door__QueueEntry *e)
 	                 "require_tls", e->require_tls, "last_result", e->last_result, "envid",
 	                 e->envid, "orcpt", e->orcpt, "notify", (int)e->notify, "deliver_by_ms",
 	                 (json_int_t)e->deliver_by_ms, "keep_until_ms",
-	                 (json_int_t)e->keep_until_ms);
+	                 (json_int_t)e->keep_until_ms, "deliver_by_mode", e->deliver_by_mode,
+	                 "message_tls", e->message_tls, "priority", (int)e->priority);
 }
 
 static json_t *list_json(struct asking *a)
