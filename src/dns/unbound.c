@@ -28,7 +28,6 @@
 #define CLASS_IN         1
 #define RCODE_SERVFAIL   2
 #define RCODE_NXDOMAIN   3
-#define PUMP_STACK       ((size_t)96 * 1024)
 #define LINE_MAX_SIZE    4096u
 #define SCRATCH_MAX      ((size_t)2 * 1024 * 1024)
 #define ASK_FORWARDER_MS 1500
@@ -287,7 +286,7 @@ static void run_pump(void *context)
 static struct status begin(struct dns_unbound *unbound)
 {
 	const struct thread_options options = {
-	        .name = "dns", .stack_size = PUMP_STACK, .joinable = true};
+	        .name = "dns", .stack_size = DNS_UNBOUND_STACK, .joinable = true};
 	if (unbound->ctx)
 		return ok();
 	unbound->ctx = ub_ctx_create();

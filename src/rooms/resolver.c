@@ -22,7 +22,7 @@
 #define REQUEST_ARENA_MAX ((size_t)16 * 1024)
 #define FILES_ARENA_MAX   ((size_t)4 * 1024 * 1024)
 #define FILE_MAX_SIZE     ((size_t)1024 * 1024)
-#define WORKER_STACK      ((size_t)96 * 1024)
+#define WORKER_STACK      DNS_UNBOUND_STACK
 #define DNS_PORT          53
 #define RESOLV_CONF       "/etc/resolv.conf"
 

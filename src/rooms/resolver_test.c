@@ -350,6 +350,23 @@ static void slow_names_hold_up_no_others(void **state)
 	ipc_channel_unref(courier);
 }
 
+/* The root of the world is signed, that of the server here is not. */
+static void unsigned_answers_fail_validation_behind_the_walls(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	snprintf(config, sizeof(config), "{mode: forward, servers: [\"127.0.0.1:%u\"]}",
+	         house->server.port);
+	start_room(house, config);
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FAILED);
+	assert_int_equal(answer->security, DNS_BOGUS);
+	assert_int_equal(answer->failure, DNS_FAILURE_AUTHENTICATION);
+	ipc_channel_unref(courier);
+}
+
 static void trust_asks_the_servers_themselves(void **state)
 {
 	struct house *house = *state;
@@ -413,6 +430,7 @@ int main(void)
 	        TEST(names_are_looked_up_behind_the_walls),
 	        TEST(malformed_questions_are_refused_and_hurt_nobody),
 	        TEST(slow_names_hold_up_no_others),
+	        TEST(unsigned_answers_fail_validation_behind_the_walls),
 	        TEST(trust_asks_the_servers_themselves),
 	        TEST(a_config_that_cannot_be_used_fails_lookups_alone),
 	        TEST(only_a_new_config_of_the_resolver_ends_it),
