@@ -28,6 +28,7 @@ struct builtin {
 	enum text_decoder_kind kind;
 };
 
+/* With "X-" before them, too. */
 static const struct builtin builtins[] = {
         {"", TEXT_DECODER_GUESS},
         {"US-ASCII", TEXT_DECODER_GUESS},
@@ -42,16 +43,19 @@ static const struct builtin builtins[] = {
         {"_CHARSET", TEXT_DECODER_GUESS},
         {"UNKNOWN", TEXT_DECODER_GUESS},
         {"UNKNOWN-8BIT", TEXT_DECODER_GUESS}, /* RFC 1428 */
-        {"X-UNKNOWN", TEXT_DECODER_GUESS},
         {"NONE", TEXT_DECODER_GUESS},
         {"UTF-8", TEXT_DECODER_UTF8},
         {"UTF8", TEXT_DECODER_UTF8},
         {"UTF_8", TEXT_DECODER_UTF8},
         {"UNICODE-1-1-UTF-8", TEXT_DECODER_UTF8},
-        {"X-UTF-8", TEXT_DECODER_UTF8},
-        {"X-UTF8UTF8", TEXT_DECODER_UTF8},
+        {"UTF8UTF8", TEXT_DECODER_UTF8},
         {"UTF-8MB4", TEXT_DECODER_UTF8},
         {"UTF8MB4", TEXT_DECODER_UTF8},
+        {"UTF-7", TEXT_DECODER_UTF7}, /* glibc's own gives other text when its input is cut */
+        {"UTF7", TEXT_DECODER_UTF7},
+        {"UNICODE-1-1-UTF-7", TEXT_DECODER_UTF7},
+        {"UNICODE-2-0-UTF-7", TEXT_DECODER_UTF7},
+        {"CSUNICODE11UTF7", TEXT_DECODER_UTF7},
         {"ISO-8859-1", TEXT_DECODER_CP1252},
         {"ISO8859-1", TEXT_DECODER_CP1252},
         {"ISO_8859-1", TEXT_DECODER_CP1252},
@@ -68,7 +72,6 @@ static const struct builtin builtins[] = {
         {"WINDOWS1252", TEXT_DECODER_CP1252},
         {"CP1252", TEXT_DECODER_CP1252},
         {"CP-1252", TEXT_DECODER_CP1252},
-        {"X-ANSI", TEXT_DECODER_CP1252},
         {"ANSI", TEXT_DECODER_CP1252},
 };
 
@@ -116,7 +119,6 @@ static const char *const aliases[][2] = {
         {"UNICODE", "UTF-16"},
         {"UCS-2", "UTF-16"},
         {"ISO-10646-UCS-2", "UTF-16"},
-        {"UNICODE-1-1-UTF-7", "UTF-7"},
         {"X-MAC-ROMAN", "MACINTOSH"},
         {"X-MACROMAN", "MACINTOSH"},
         {"MAC", "MACINTOSH"},
@@ -194,7 +196,6 @@ static const char *const warm_names[] = {
         "UTF-16LE",
         "UTF-16BE",
         "UTF-32",
-        "UTF-7",
         "VISCII",
         "TCVN",
         "ARMSCII-8",
@@ -231,7 +232,8 @@ static bool clean_name(struct slice charset, char name[TEXT_CHARSET_NAME_MAX + 1
 	}
 	name[charset.n] = '\0';
 	/* Representations of glibc's own that no mail can mean. */
-	return strcmp(name, "INTERNAL") != 0 && strcmp(name, "WCHAR_T") != 0;
+	return strcmp(name, "INTERNAL") != 0 && strcmp(name, "WCHAR_T") != 0 &&
+	       strcmp(name, "UTF-7-IMAP") != 0;
 }
 
 static const char *iconv_name(const char *name)
@@ -263,25 +265,31 @@ static iconv_t open_iconv(const char *name)
 	return iconv_open("UTF-8", other);
 }
 
+static bool find_builtin(const char *name, enum text_decoder_kind *ret_kind)
+{
+	for (size_t i = 0; i < N_ELEMENTS(builtins); i++) {
+		if (strcmp(name, builtins[i].label) == 0) {
+			*ret_kind = builtins[i].kind;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct status text_decoder_init(struct text_decoder *decoder, struct slice charset)
 {
 	*decoder = (struct text_decoder){.kind = TEXT_DECODER_GUESS};
 	char name[TEXT_CHARSET_NAME_MAX + 1];
 	if (!clean_name(charset, name))
 		return fail(ERR_UNSUPPORTED, "not a charset name");
-	for (size_t i = 0; i < N_ELEMENTS(builtins); i++) {
-		if (strcmp(name, builtins[i].label) == 0) {
-			decoder->kind = builtins[i].kind;
-			return ok();
-		}
-	}
+	if (find_builtin(name, &decoder->kind) ||
+	    (strncmp(name, "X-", 2) == 0 && find_builtin(name + 2, &decoder->kind)))
+		return ok();
 	iconv_t cd = open_iconv(iconv_name(name));
 	if (cd == (iconv_t)-1)
 		return fail(ERR_UNSUPPORTED, "unknown charset");
 	decoder->kind = TEXT_DECODER_ICONV;
 	decoder->iconv = cd;
-	/* glibc's UTF-7 forgets how far it was when an error comes in the same call. */
-	decoder->reset_on_error = strcmp(iconv_name(name), "UTF-7") == 0;
 	return ok();
 }
 
@@ -346,6 +354,90 @@ static struct slice decode_utf8(struct text_decoder *decoder, struct slice s, st
 	}
 }
 
+/* ---------------------------------------------------------------------------------------- UTF-7 */
+
+static int base64_value(uint8_t c)
+{
+	if (ascii_is_alpha(c))
+		return c <= 'Z' ? c - 'A' : c - 'a' + 26;
+	if (ascii_is_digit(c))
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* A half that found no other. */
+static void drop_surrogate(struct text_utf7 *u, struct buf *out)
+{
+	if (u->high)
+		utf8_add(out, UTF8_REPLACEMENT);
+	u->high = 0;
+}
+
+static void add_utf16_unit(struct text_utf7 *u, uint16_t unit, struct buf *out)
+{
+	bool low = unit >= 0xdc00 && unit <= 0xdfff;
+	if (u->high && low) {
+		utf8_add(out, 0x10000 + ((u->high - 0xd800u) << 10) + (unit - 0xdc00u));
+		u->high = 0;
+		return;
+	}
+	drop_surrogate(u, out);
+	if (unit >= 0xd800 && unit <= 0xdbff)
+		u->high = unit;
+	else
+		utf8_add(out, low ? UTF8_REPLACEMENT : unit);
+}
+
+/* What is left over must be less than a base64 character, and zero (RFC 2152, rule 2). */
+static void end_shift(struct text_utf7 *u, struct buf *out)
+{
+	if (u->shifted) {
+		uint32_t left = u->bits & ((1u << u->n_bits) - 1);
+		drop_surrogate(u, out);
+		if (u->empty || u->n_bits >= 6 || left != 0)
+			utf8_add(out, UTF8_REPLACEMENT);
+	}
+	*u = (struct text_utf7){.shifted = false};
+}
+
+/* True when the byte belonged to the shifted run; else the run has ended before it. */
+static bool feed_shifted(struct text_utf7 *u, uint8_t c, struct buf *out)
+{
+	int value = base64_value(c);
+	if (value < 0 && c == '-' && u->empty) {
+		buf_add_byte(out, '+');
+		*u = (struct text_utf7){.shifted = false};
+		return true;
+	}
+	if (value < 0) {
+		end_shift(u, out);
+		return c == '-';
+	}
+	u->empty = false;
+	u->bits = u->bits << 6 | (uint32_t)value;
+	u->n_bits += 6;
+	if (u->n_bits >= 16) {
+		u->n_bits -= 16;
+		add_utf16_unit(u, (uint16_t)(u->bits >> u->n_bits), out);
+	}
+	return true;
+}
+
+static void feed_utf7(struct text_utf7 *u, struct slice s, struct buf *out)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+		if (u->shifted && feed_shifted(u, c, out))
+			continue;
+		if (c == '+')
+			*u = (struct text_utf7){.shifted = true, .empty = true};
+		else if (c < 0x80)
+			buf_add_byte(out, c);
+		else
+			utf8_add(out, UTF8_REPLACEMENT);
+	}
+}
+
 /* ---------------------------------------------------------------------------------------- iconv */
 
 static void add_converted(struct buf *out, struct slice s)
@@ -377,8 +469,6 @@ static struct slice decode_iconv(struct text_decoder *decoder, struct slice s, s
 		if (error == EILSEQ || !moved) {
 			utf8_add(out, UTF8_REPLACEMENT);
 			s = slice_from(s, 1);
-			if (decoder->reset_on_error)
-				iconv(decoder->iconv, NULL, NULL, NULL, NULL);
 		}
 	}
 	return s;
@@ -403,6 +493,9 @@ static struct slice decode(struct text_decoder *decoder, struct slice s, struct 
 		return decode_utf8(decoder, s, out);
 	case TEXT_DECODER_CP1252:
 		feed_cp1252(s, out);
+		return slice_empty();
+	case TEXT_DECODER_UTF7:
+		feed_utf7(&decoder->utf7, s, out);
 		return slice_empty();
 	case TEXT_DECODER_ICONV:
 		return decode_iconv(decoder, s, out);
@@ -432,7 +525,7 @@ static struct slice feed_held(struct text_decoder *decoder, struct slice bytes, 
 	return bytes;
 }
 
-static void feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
+void text_decoder_feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
 {
 	bytes = feed_held(decoder, bytes, out);
 	if (bytes.n == 0)
@@ -445,24 +538,14 @@ static void feed(struct text_decoder *decoder, struct slice bytes, struct buf *o
 	hold(decoder, rest);
 }
 
-void text_decoder_feed(struct text_decoder *decoder, struct slice bytes, struct buf *out)
-{
-	if (!decoder->reset_on_error) {
-		feed(decoder, bytes, out);
-		return;
-	}
-	/* Where such a conversion takes up again behind an error depends on what came in the same
-	 * call: byte by byte it is the same however the input was cut. */
-	for (size_t i = 0; i < bytes.n; i++)
-		feed(decoder, slice_sub(bytes, i, 1), out);
-}
-
 void text_decoder_finish(struct text_decoder *decoder, struct buf *out)
 {
 	if (decoder->n_held > 0 && decoder->kind == TEXT_DECODER_GUESS)
 		feed_cp1252(slice_of(decoder->held, decoder->n_held), out);
 	if (decoder->kind == TEXT_DECODER_ICONV)
 		finish_iconv(decoder, out);
+	if (decoder->kind == TEXT_DECODER_UTF7)
+		end_shift(&decoder->utf7, out);
 	if (decoder->n_held > 0 && decoder->kind != TEXT_DECODER_GUESS)
 		utf8_add(out, UTF8_REPLACEMENT);
 	decoder->n_held = 0;

@@ -1,8 +1,8 @@
 /* Bytes in any charset to UTF-8, as a stream.
  *
  * Names are those that mail uses, wrong ones included ("x-sjis", "utf8", "ks_c_5601-1987"); what
- * a built-in decoder (UTF-8, US-ASCII, ISO-8859-1, windows-1252) does not cover is left to iconv.
- * Any bytes decode: what is invalid becomes U+FFFD. Output is always valid UTF-8.
+ * a built-in decoder (UTF-8, UTF-7, US-ASCII, ISO-8859-1, windows-1252) does not cover is left to
+ * iconv. Any bytes decode: what is invalid becomes U+FFFD. Output is always valid UTF-8.
  *
  * After a sandbox has closed glibc cannot load its conversion modules any more: a room that decodes
  * text calls text_charsets_warm first and keeps its result for as long as it lives.
@@ -19,15 +19,24 @@ enum text_decoder_kind {
 	TEXT_DECODER_UTF8,
 	TEXT_DECODER_GUESS, /* UTF-8 where it is valid, else windows-1252, sequence by sequence */
 	TEXT_DECODER_CP1252,
+	TEXT_DECODER_UTF7, /* RFC 2152 */
 	TEXT_DECODER_ICONV,
+};
+
+struct text_utf7 {
+	bool shifted;    /* behind a "+" */
+	bool empty;      /* nothing came behind it yet */
+	uint32_t bits;   /* the lowest n_bits are not used yet */
+	unsigned n_bits; /* below 16 */
+	uint16_t high;   /* a surrogate that waits for its other half; 0: none */
 };
 
 struct text_decoder {
 	enum text_decoder_kind kind;
-	bool reset_on_error; /* the conversion's state is not to be trusted behind an error */
-	void *iconv;         /* NULL unless kind is ICONV */
-	uint8_t held[16];    /* an unfinished sequence at the end of the last piece */
+	void *iconv;      /* NULL unless kind is ICONV */
+	uint8_t held[16]; /* an unfinished sequence at the end of the last piece */
 	size_t n_held;
+	struct text_utf7 utf7;
 };
 
 /* charset: any case; empty means US-ASCII. Text labelled US-ASCII with 8-bit bytes in it is guessed

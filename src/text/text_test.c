@@ -136,6 +136,21 @@ static const struct {
         {"utf-16le", "a", FFFD},
         {"utf-16be", "\xd8\x3d\xde\x01", "\xf0\x9f\x98\x81"},
         {"utf-7", "A+AOQ-", "A\xc3\xa4"},
+        /* RFC 2152, "Examples"; then shifts that end by a character, by the end, by "--" */
+        {"utf-7", "Hi Mom -+Jjo--!", "Hi Mom -\xe2\x98\xba-!"},
+        {"UTF7", "+ZeVnLIqe-", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"},
+        {"unicode-1-1-utf-7", "1 +- 1 = 2", "1 + 1 = 2"},
+        {"utf-7", "A+AOQ.", "A\xc3\xa4."},
+        {"utf-7", "A+AOQ", "A\xc3\xa4"},
+        {"utf-7", "+2D3cqQ-", "\xf0\x9f\x92\xa9"}, /* a surrogate pair */
+        /* wrong: 8-bit, nothing shifted, half a pair, halves in the wrong order, bits left over */
+        {"utf-7", "a\xa9", "a\xef\xbf\xbd"},
+        {"utf-7", "a+.", "a\xef\xbf\xbd."},
+        {"utf-7", "a+", "a\xef\xbf\xbd"},
+        {"utf-7", "+2D0-x", "\xef\xbf\xbdx"},
+        {"utf-7", "+3KnYPQ-", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"utf-7", "+AOR-", "\xc3\xa4\xef\xbf\xbd"},
+        {"utf-7", "+AA-", "\xef\xbf\xbd"},
         {"iso-8859-8-i", "\xe0", "\xd7\x90"},
         {"tis-620", "\xa1", "\xe0\xb8\x81"},
 };
