@@ -26,6 +26,7 @@
 #include <unbound.h>
 
 #define CLASS_IN         1
+#define SOCKETS_MAX      4096u
 #define RCODE_SERVFAIL   2
 #define RCODE_NXDOMAIN   3
 #define LINE_MAX_SIZE    4096u
@@ -207,6 +208,9 @@ static int set_sizes(struct ub_ctx *ctx, const struct dns_unbound *unbound)
 		error = set_size(ctx, "neg-cache-size:", size / 8);
 	if (!error)
 		error = set_size(ctx, "num-queries-per-thread:", (size_t)2 * unbound->lookups_max);
+	/* UDP queries that wait at one time: silent servers must hold up no others. */
+	if (!error)
+		error = set_size(ctx, "outgoing-range:", MIN(unbound->lookups_max, SOCKETS_MAX));
 	return error;
 }
 
@@ -216,8 +220,6 @@ static int set_settings(struct ub_ctx *ctx, const struct dns_unbound *unbound)
 		const char *name, *value;
 	} settings[] = {
 	        {"edns-buffer-size:", "1232"},
-	        {"outgoing-range:", "256"}, /* UDP queries waiting at one time: a slow server
-	                                       holds up no other */
 	        {"outgoing-num-tcp:", "16"},
 	        {"infra-cache-numhosts:", "2000"},
 	        {"infra-host-ttl:", "120"}, /* servers out of reach are tried again soon */

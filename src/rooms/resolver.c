@@ -310,7 +310,8 @@ static struct status make_resolver(struct resolver_room *resolver)
 	        .servers = resolver->servers,
 	        .n_servers = resolver->n_servers,
 	        .cache_size = (size_t)settings->cache_size,
-	        .lookups_max = settings->max_lookups,
+	        /* Those given up go on for a while: as many places again. */
+	        .lookups_max = 2 * settings->max_lookups,
 	};
 	if (settings->mode == CONFIG_RESOLVER_TRUST) {
 		dns_stub_init(&resolver->stub, resolver->servers, resolver->n_servers,

@@ -350,6 +350,33 @@ static void slow_names_hold_up_no_others(void **state)
 	ipc_channel_unref(courier);
 }
 
+/* Three lookups that heard nothing, and five seconds: the next waits a second, until one is
+ * answered. */
+static void a_silent_network_is_not_waited_for(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200];
+	start_room(house, forward_to_server(house, config, ""));
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	int64_t began = clock_monotonic_ms(clock_real());
+	assert_ok(look_up(house, courier, "slow1.example", DNS_TYPE_A, 100, &answer));
+	assert_ok(look_up(house, courier, "slow2.example", DNS_TYPE_A, 100, &answer));
+	assert_ok(look_up(house, courier, "slow3.example", DNS_TYPE_A, 100, &answer));
+	assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
+	usleep((useconds_t)(began + 5200 - clock_monotonic_ms(clock_real())) * 1000);
+	began = clock_monotonic_ms(clock_real());
+	assert_ok(look_up(house, courier, "slow4.example", DNS_TYPE_A, 10000, &answer));
+	assert_int_equal(answer->outcome, DNS_FAILED);
+	assert_true(clock_monotonic_ms(clock_real()) - began < 2000);
+	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 10000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	began = clock_monotonic_ms(clock_real());
+	assert_ok(look_up(house, courier, "slow5.example", DNS_TYPE_A, 1500, &answer));
+	assert_true(clock_monotonic_ms(clock_real()) - began >= 1400);
+	ipc_channel_unref(courier);
+}
+
 /* The root of the world is signed, that of the server here is not. */
 static void unsigned_answers_fail_validation_behind_the_walls(void **state)
 {
@@ -430,6 +457,7 @@ int main(void)
 	        TEST(names_are_looked_up_behind_the_walls),
 	        TEST(malformed_questions_are_refused_and_hurt_nobody),
 	        TEST(slow_names_hold_up_no_others),
+	        TEST(a_silent_network_is_not_waited_for),
 	        TEST(unsigned_answers_fail_validation_behind_the_walls),
 	        TEST(trust_asks_the_servers_themselves),
 	        TEST(a_config_that_cannot_be_used_fails_lookups_alone),
