@@ -91,7 +91,9 @@ static void fill_outcome(struct courier_attempt *a, const struct courier_rcpt *r
 	                        o->why ? o->why : "");
 	out->remote_host = arena_printf(a->arena, "%s", rcpt->host);
 	out->remote_address = arena_printf(a->arena, "%s", rcpt->address);
-	out->relayed = o->relayed;
+	/* RFC 3461 section 5.2.2, RFC 2852 section 4.1.4.2: the sender is told that it left our
+	 * hands. */
+	out->relayed = o->relayed || o->by_relayed;
 	out->n_transaction = o->n_transaction;
 	add_lines(a, o, budget, out);
 }
