@@ -30,12 +30,12 @@
 #define COURIER_IDLE_MAX         64u                 /* connections kept at a time */
 #define COURIER_IDLE_PER_KEY_MAX 8u                  /* to one host */
 #define COURIER_REPLY_BUDGET     ((size_t)80 * 1024) /* texts in a reply */
+#define COURIER_REPLY_MAX        ((size_t)120 * 1024)       /* a packed reply: fits a packet */
 #define COURIER_ARENA_MAX        ((size_t)16 * 1024 * 1024) /* a fit budget for courier_run */
 
-/* How long an attempt can take at most; who waits for it waits a little longer. The last host may
- * be begun just before COURIER_NEW_HOST_MS have passed and takes its commands' timeouts, then an
- * hour for the message. */
-#define COURIER_ATTEMPT_MAX_MS (110 * 60 * 1000)
+/* How long an attempt can take at most; who waits for it waits a little longer. Every wait for a
+ * server's word ends with it, whatever its own timeout. */
+#define COURIER_ATTEMPT_MAX_MS (100 * 60 * 1000)
 
 struct courier_options {
 	const struct clock *clock;

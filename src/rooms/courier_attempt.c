@@ -19,11 +19,12 @@
  */
 #include "rooms/courier_attempt.h"
 
-#include "os/log.h"
+#include "ipc/door.h"
 
 #include <stdarg.h>
 #include <sys/random.h>
 
+#define SEND_MS    ((int64_t)3600 * 1000) /* for one message to one host */
 #define ROUNDS_MAX 20u /* connections to one host: servers that take a message or two each */
 
 /* --- outcomes --- */
@@ -78,12 +79,13 @@ static struct smtp_outcome outcome_of(struct courier_attempt *a, const char *enh
 PRINTF(3, 4)
 static void give_up(struct courier_attempt *a, const char *enhanced, const char *format, ...)
 {
-	char text[COURIER_TEXT_MAX];
+	char text[COURIER_TEXT_MAX + 8]; /* room for the character that is cut */
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	struct smtp_outcome o = outcome_of(a, enhanced, text);
+	const char *why = courier_text(a, slice_str(text), COURIER_TEXT_MAX);
+	struct smtp_outcome o = outcome_of(a, enhanced, why);
 	offer_all(a, &o, "", "");
 }
 
@@ -206,6 +208,8 @@ static enum sent send_by(struct courier_attempt *a, struct chance *chance,
 	}
 	int64_t started_ms = clock_now_us(a->courier->options.clock) / 1000;
 	size_t n = collect(a, to, rcpts), n_again = 0, n_dead = 0, n_delivered = 0;
+	int64_t left_ms = a->until_ms - clock_monotonic_ms(a->courier->options.clock);
+	c->client.options.timeouts.send_ms = MAX(MIN(left_ms, SEND_MS), (int64_t)1);
 	smtp_client_send(&c->client, &a->message, to, n, outcomes, a->arena);
 	unsigned n_transactions = 0;
 	for (size_t i = 0; i < n; i++)
@@ -243,6 +247,12 @@ static bool is_own(const struct courier_attempt *a, const struct chance *chance)
 	return chance->addresses && chance->addresses->own && a->n_proxy_ips == 0;
 }
 
+/* No new connection is begun: the queue waits. */
+static bool is_late(const struct courier_attempt *a)
+{
+	return clock_monotonic_ms(a->courier->options.clock) - a->began_ms > COURIER_NEW_HOST_MS;
+}
+
 static struct courier_connection *connect_to(struct courier_attempt *a,
                                              const struct courier_target *target)
 {
@@ -254,7 +264,7 @@ static struct courier_connection *connect_to(struct courier_attempt *a,
 		return c;
 	courier_record_host(a, target->host, failure.address, failure.tls_text, started_ms,
 	                    failure.outcome.why);
-	if (failure.tls_failed && target->policy == COURIER_OPPORTUNISTIC) {
+	if (failure.tls_failed && target->policy == COURIER_OPPORTUNISTIC && !is_late(a)) {
 		struct courier_target clear = *target;
 		clear.policy = COURIER_CLEAR;
 		return connect_to(a, &clear); /* which has no handshake to fail */
@@ -288,6 +298,8 @@ static void serve_host(struct courier_attempt *a, struct chance *chance)
 	courier_key(&chance->target, key);
 	struct courier_connection *c = courier_pool_take(a->courier, key);
 	for (size_t i = 0; i < ROUNDS_MAX && !all_judged(a); i++) {
+		if (i > 0 && is_late(a))
+			break;
 		if (!c && has_addresses(a, chance))
 			c = connect_to(a, &chance->target);
 		if (!c)
@@ -329,6 +341,7 @@ static void make_target(const struct courier_attempt *a, const char *host,
 	        .ehlo_name = t ? t->ehlo_ascii : a->job->config->hostname_ascii,
 	        .port = port_of(a),
 	        .policy = a->policy,
+	        .until_ms = a->until_ms,
 	        .proxy_ips = a->proxy_ips,
 	        .n_proxy_ips = a->n_proxy_ips,
 	};
@@ -365,7 +378,9 @@ static void prefer_connected(struct courier_attempt *a, struct delivery_hosts *h
 /* RFC 8689 section 4.2.1: the way from the domain to its host must be authenticated, too. */
 static bool mx_is_trusted(struct courier_attempt *a, const struct delivery_hosts *hosts)
 {
-	if (!a->in->require_tls || !hosts->has_mx || hosts->security == DNS_SECURE)
+	/* Without MX and alias the certificate is that of the domain itself. */
+	bool is_itself = !hosts->has_mx && strcmp(hosts->expanded, hosts->domain) == 0;
+	if (!a->in->require_tls || is_itself || hosts->security == DNS_SECURE)
 		return true;
 	give_up(a, "5.7.30",
 	        "the message asks for verified TLS all the way (REQUIRETLS), but the names of %s's "
@@ -389,8 +404,7 @@ static void run_direct(struct courier_attempt *a)
 		return;
 	prefer_connected(a, hosts);
 	for (size_t i = 0; i < hosts->n && !all_judged(a); i++) {
-		int64_t took_ms = clock_monotonic_ms(a->courier->options.clock) - a->began_ms;
-		if (i > 0 && took_ms > COURIER_NEW_HOST_MS)
+		if (i > 0 && is_late(a))
 			return;
 		if (!try_host(a, &hosts->v[i]))
 			delivery_hosts_drop(hosts, i, hosts->v[i].preference);
@@ -561,8 +575,11 @@ static struct status prepare(struct courier_attempt *a)
 {
 	TRY(check(a->in));
 	a->hosts = ARENA_ARRAY(a->arena, COURIER_HOSTS_TRIED_MAX, Door__HostTried);
+	a->host_list = ARENA_ARRAY(a->arena, COURIER_HOSTS_TRIED_MAX, Door__HostTried *);
 	a->rcpts = ARENA_ARRAY(a->arena, a->in->n_recipients, struct courier_rcpt);
-	if (!a->hosts || !a->rcpts)
+	a->outcomes = ARENA_ARRAY(a->arena, a->in->n_recipients, Door__RecipientOutcome);
+	a->outcome_list = ARENA_ARRAY(a->arena, a->in->n_recipients, Door__RecipientOutcome *);
+	if (arena_failed(a->arena))
 		return fail(ERR_LIMIT, "too many recipients for one attempt");
 	a->n_rcpts = a->in->n_recipients;
 	for (size_t i = 0; i < a->n_rcpts; i++)
@@ -589,14 +606,16 @@ void courier_run(struct courier *courier, const struct courier_job *job, struct 
 {
 	_Static_assert((int)DELIVERY_IPV6 == (int)CONFIG_FAMILY_IPV6, "both count alike");
 	struct courier_attempt *a = ARENA_NEW(arena, struct courier_attempt);
+	Door__Status *said = ARENA_NEW(arena, Door__Status);
 	struct status status = fail(ERR_LIMIT, "too little memory");
 	door__courier_reply__init(ret_reply);
-	if (a) {
+	if (a && said) {
 		a->courier = courier;
 		a->job = job;
 		a->in = job->attempt;
 		a->arena = arena;
 		a->began_ms = clock_monotonic_ms(courier->options.clock);
+		a->until_ms = a->began_ms + COURIER_ATTEMPT_MAX_MS;
 		status = prepare(a);
 	}
 	if (is_ok(status))
@@ -607,12 +626,11 @@ void courier_run(struct courier *courier, const struct courier_job *job, struct 
 		status = ok();
 	}
 	if (is_ok(status))
-		status = courier_fill_reply(a, ret_reply);
-	Door__Status *said = ARENA_NEW(arena, Door__Status);
+		courier_fill_reply(a, ret_reply);
 	if (!said)
 		return;
 	door__status__init(said);
 	said->code = status.code;
-	said->why = arena_printf(arena, "%s", status.why);
+	said->why = door_string(status.why); /* static words */
 	ret_reply->status = said;
 }

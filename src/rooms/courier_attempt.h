@@ -34,7 +34,10 @@ struct courier_attempt {
 	struct smtp_content_file file;
 	unsigned n_transactions; /* of earlier connections */
 	int64_t began_ms;        /* monotonic */
-	Door__HostTried *hosts;
+	int64_t until_ms;        /* likewise: nothing waits beyond it */
+	/* Of the reply; there before anything is sent. */
+	Door__RecipientOutcome *outcomes, **outcome_list;
+	Door__HostTried *hosts, **host_list;
 	size_t n_hosts;
 	bool reused, busy;
 	uint32_t recipient_limit;
@@ -42,6 +45,10 @@ struct courier_attempt {
 
 /* A copy in the attempt's arena; "" when that is spent. */
 const char *courier_keep(struct courier_attempt *a, const char *text);
+/* The same of at most max bytes, cut between characters, valid UTF-8 without NUL. */
+char *courier_text(struct courier_attempt *a, struct slice text, size_t max);
+/* The same of at most max bytes, cut between characters, valid UTF-8 without NUL. */
+char *courier_text(struct courier_attempt *a, struct slice text, size_t max);
 
 /* Adds an entry to the record of hosts, and logs it. started_ms: unix. */
 void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
@@ -50,5 +57,5 @@ void courier_record_host(struct courier_attempt *a, const char *host, const char
 void courier_record_sent(struct courier_attempt *a, const struct courier_connection *c,
                          const struct smtp_outcome *outcomes, size_t n, int64_t started_ms);
 
-/* All that came of it. LIMIT when the arena is spent. */
-struct status courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply);
+/* All that came of it. Cannot fail: what it needs was there before anything was sent. */
+void courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply);

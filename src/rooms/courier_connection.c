@@ -17,11 +17,13 @@
 
 #include "delivery/socks.h"
 #include "os/fd.h"
+#include "text/utf8.h"
 
 #include <stdarg.h>
 
 #define PROXY_TARGETS_MAX 4u
 #define TLS_MS            60000
+#define REASON_MAX        ((size_t)500)
 #define SECRET_ARENA      ((size_t)16 * 1024)
 
 /* One try to get a connection. */
@@ -48,13 +50,13 @@ PRINTF(4, 5)
 static void local_failure(struct maker *m, enum smtp_step step, const char *enhanced,
                           const char *format, ...)
 {
-	char text[500];
+	char text[REASON_MAX + 8]; /* room for the character that is cut */
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	struct smtp_outcome *o = &m->failure->outcome;
-	const char *why = arena_cstr(m->arena, slice_str(text));
+	const char *why = arena_cstr(m->arena, utf8_cut(slice_str(text), REASON_MAX));
 	*o = (struct smtp_outcome){
 	        .kind = enhanced[0] == '5' ? SMTP_OUTCOME_FAILED : SMTP_OUTCOME_DEFERRED,
 	        .step = step,
@@ -395,6 +397,7 @@ static bool converse(struct maker *m)
 	        .timeouts = {.tls_ms = TLS_MS},
 	};
 	smtp_client_init(&c->client, &options);
+	c->client.until_ms = m->target->until_ms;
 	if ((policy == COURIER_IMPLICIT && !tls_at_once(m)) || !greet(m))
 		return false;
 	if ((policy == COURIER_OPPORTUNISTIC || policy == COURIER_VERIFIED) && !tls_by_command(m))
@@ -464,7 +467,16 @@ struct courier_connection *courier_connect(struct courier *courier, const struct
 void courier_disconnect(struct courier_connection *connection)
 {
 	smtp_client_quit(&connection->client);
-	stream_shutdown(&connection->stream.t.stream);
+	courier_hang_up(connection);
+}
+
+void courier_hang_up(struct courier_connection *connection)
+{
+	struct stream *stream = &connection->stream.t.stream;
+	stream->timeout_ms = stream->write_timeout_ms = 1; /* what does not fit is not said */
+	if (smtp_client_usable(&connection->client))
+		(void)stream_write(stream, SLICE("QUIT\r\n"));
+	stream_shutdown(stream);
 	smtp_client_done(&connection->client);
 	tls_client_stream_done(&connection->stream);
 	free_connection(connection);

@@ -160,7 +160,7 @@ void courier_pool_clear(struct courier *courier)
 	while (courier->pool) {
 		struct courier_connection *connection = unlink_at(courier, &courier->pool);
 		pthread_mutex_unlock(&courier->pool_lock);
-		courier_disconnect(connection);
+		courier_hang_up(connection);
 		pthread_mutex_lock(&courier->pool_lock);
 	}
 	pthread_cond_broadcast(&courier->pool_changed); /* the reaper may go */

@@ -52,6 +52,7 @@ struct courier_target {
 	enum courier_policy policy;
 	const struct delivery_ip *ips; /* in the order to be tried */
 	size_t n_ips;
+	int64_t until_ms; /* monotonic: no waiting beyond it */
 	/* SOCKS: of the proxy. */
 	const struct delivery_ip *proxy_ips;
 	size_t n_proxy_ips;
@@ -101,6 +102,8 @@ struct courier_connection *courier_connect(struct courier *courier, const struct
                                            struct courier_failure *ret_failure);
 /* Closes it; politely when there is somebody to hear it. */
 void courier_disconnect(struct courier_connection *connection);
+/* The same without waiting for anybody. */
+void courier_hang_up(struct courier_connection *connection);
 
 /* What tells kept connections apart; at most KEY_MAX bytes with the NUL. */
 #define COURIER_KEY_MAX 800u

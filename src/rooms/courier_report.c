@@ -1,12 +1,36 @@
 /* What an attempt tells: its outcomes and the hosts that were tried, as the queue's reply and in
  * the log.
  *
- * Limits: COURIER_HOSTS_TRIED_MAX entries; all recipients share COURIER_REPLY_BUDGET bytes, so that
- * a reply fits a packet.
+ * A door takes only UTF-8, and a packet only so much: texts are cut between characters, made valid,
+ * and all of a reply share COURIER_REPLY_BUDGET bytes. What still does not fit (a thousand
+ * recipients) goes without its texts, never without an outcome.
+ *
+ * Limits: COURIER_HOSTS_TRIED_MAX entries, COURIER_REPLY_BUDGET.
  */
 #include "rooms/courier_attempt.h"
 
 #include "os/log.h"
+#include "text/utf8.h"
+
+#define HOST_OVERHEAD      64u /* of an entry's numbers and lengths when packed */
+#define RECIPIENT_OVERHEAD 96u
+
+char *courier_text(struct courier_attempt *a, struct slice text, size_t max)
+{
+	char *copy;
+	text = utf8_cut(text, max);
+	if (utf8_valid(text)) {
+		copy = arena_cstr(a->arena, text);
+	} else {
+		struct buf valid;
+		buf_init(&valid, 3 * max + 1);
+		utf8_add_valid(&valid, text);
+		copy = arena_cstr(a->arena, utf8_cut(buf_slice(&valid), max));
+		buf_done(&valid);
+	}
+	static char nothing[1];
+	return copy ? copy : nothing;
+}
 
 void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
                          const char *tls, int64_t started_ms, const char *result)
@@ -15,10 +39,10 @@ void courier_record_host(struct courier_attempt *a, const char *host, const char
 		return;
 	Door__HostTried *tried = &a->hosts[a->n_hosts++];
 	door__host_tried__init(tried);
-	tried->host = arena_printf(a->arena, "%s", host);
-	tried->address = arena_printf(a->arena, "%s", address);
-	tried->tls = arena_printf(a->arena, "%s", tls);
-	tried->result = arena_printf(a->arena, "%.*s", (int)COURIER_TEXT_MAX, result);
+	tried->host = courier_text(a, slice_str(host), COURIER_TEXT_MAX);
+	tried->address = courier_text(a, slice_str(address), COURIER_TEXT_MAX);
+	tried->tls = courier_text(a, slice_str(tls), COURIER_TEXT_MAX);
+	tried->result = courier_text(a, slice_str(result), COURIER_TEXT_MAX);
 	tried->started_ms = started_ms;
 	tried->ended_ms = clock_now_us(a->courier->options.clock) / 1000;
 	log_info(a->job->cid, "host", LOG_INT("message", a->in->message), LOG_STR("host", host),
@@ -40,7 +64,7 @@ void courier_record_sent(struct courier_attempt *a, const struct courier_connect
 	                                               SMTP_OUTCOME_DEFERRED, SMTP_OUTCOME_FAILED};
 	struct buf text;
 	const char *why = NULL;
-	buf_init(&text, COURIER_TEXT_MAX);
+	buf_init(&text, 2 * COURIER_TEXT_MAX);
 	for (size_t k = 0; k < N_ELEMENTS(kinds); k++) {
 		size_t n_kind = 0;
 		for (size_t i = 0; i < n; i++) {
@@ -60,17 +84,22 @@ void courier_record_sent(struct courier_attempt *a, const struct courier_connect
 
 /* --- the reply --- */
 
+/* As much of the text as the budget has left. */
+static char *spend(struct courier_attempt *a, struct slice text, size_t max, size_t *budget)
+{
+	char *copy = courier_text(a, text, MIN(max, *budget));
+	*budget -= strlen(copy);
+	return copy;
+}
+
 /* As many of the reply's lines as the budget allows. */
 static void add_lines(struct courier_attempt *a, const struct smtp_outcome *o, size_t budget,
                       Door__RecipientOutcome *out)
 {
 	out->lines = ARENA_ARRAY(a->arena, o->n_lines, char *);
-	for (size_t i = 0; out->lines && i < o->n_lines && o->lines[i].n <= budget; i++) {
-		char *line = arena_cstr(a->arena, o->lines[i]);
-		if (!line)
-			return;
-		budget -= o->lines[i].n;
-		out->lines[out->n_lines++] = line;
+	for (size_t i = 0; out->lines && i < o->n_lines && o->lines[i].n + 4 <= budget; i++) {
+		budget -= 4; /* of its length when packed */
+		out->lines[out->n_lines++] = spend(a, o->lines[i], o->lines[i].n, &budget);
 	}
 }
 
@@ -84,40 +113,55 @@ static void fill_outcome(struct courier_attempt *a, const struct courier_rcpt *r
 	               : o->kind == SMTP_OUTCOME_FAILED  ? DOOR__OUTCOME__OUTCOME_FAILED
 	                                                 : DOOR__OUTCOME__OUTCOME_DEFERRED;
 	out->code = o->code;
-	out->enhanced = arena_printf(a->arena, "%s", o->enhanced);
-	out->command = o->code ? arena_printf(a->arena, "%s", smtp_step_name(o->step))
-	                       : arena_printf(a->arena, "%s", "");
-	out->why = arena_printf(a->arena, "%.*s", (int)MIN(budget, (size_t)COURIER_TEXT_MAX),
-	                        o->why ? o->why : "");
-	out->remote_host = arena_printf(a->arena, "%s", rcpt->host);
-	out->remote_address = arena_printf(a->arena, "%s", rcpt->address);
-	/* RFC 3461 section 5.2.2, RFC 2852 section 4.1.4.2: the sender is told that it left our
-	 * hands. */
-	out->relayed = o->relayed || o->by_relayed;
+	out->enhanced = courier_text(a, slice_str(o->enhanced), SMTP_ENHANCED_SIZE);
+	out->command = courier_text(a, slice_str(o->code ? smtp_step_name(o->step) : ""), 32);
+	out->relayed = o->relayed;
+	out->no_deliver_by = o->by_relayed;
 	out->n_transaction = o->n_transaction;
+	out->remote_host = spend(a, slice_str(rcpt->host), COURIER_TEXT_MAX, &budget);
+	out->remote_address = spend(a, slice_str(rcpt->address), COURIER_TEXT_MAX, &budget);
+	out->why = spend(a, slice_str(o->why), COURIER_TEXT_MAX, &budget);
 	add_lines(a, o, budget, out);
 }
 
-struct status courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply)
+/* What is left for each recipient's texts behind the hosts'. */
+static size_t recipient_budget(const struct courier_attempt *a)
 {
-	Door__RecipientOutcome *outcomes =
-	        ARENA_ARRAY(a->arena, a->n_rcpts, Door__RecipientOutcome);
-	reply->outcomes = ARENA_ARRAY(a->arena, a->n_rcpts, Door__RecipientOutcome *);
-	reply->hosts = ARENA_ARRAY(a->arena, a->n_hosts, Door__HostTried *);
-	if (!outcomes || !reply->outcomes || !reply->hosts)
-		return fail(ERR_LIMIT, "too many recipients for one attempt");
+	size_t used = a->n_rcpts * RECIPIENT_OVERHEAD;
+	for (size_t i = 0; i < a->n_hosts; i++)
+		used += HOST_OVERHEAD + strlen(a->hosts[i].host) + strlen(a->hosts[i].address) +
+		        strlen(a->hosts[i].tls) + strlen(a->hosts[i].result);
+	return used < COURIER_REPLY_BUDGET ? (COURIER_REPLY_BUDGET - used) / a->n_rcpts : 0;
+}
+
+/* The bare outcomes. */
+static void strip(Door__CourierReply *reply)
+{
+	static char nothing[1];
+	reply->n_hosts = 0;
+	for (size_t i = 0; i < reply->n_outcomes; i++) {
+		Door__RecipientOutcome *out = reply->outcomes[i];
+		out->n_lines = 0;
+		out->why = out->command = out->remote_host = out->remote_address = nothing;
+	}
+}
+
+void courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply)
+{
+	size_t budget = recipient_budget(a);
+	reply->outcomes = a->outcome_list;
+	reply->hosts = a->host_list;
 	for (size_t i = 0; i < a->n_rcpts; i++) {
-		fill_outcome(a, &a->rcpts[i], COURIER_REPLY_BUDGET / 2 / a->n_rcpts, &outcomes[i]);
-		reply->outcomes[i] = &outcomes[i];
+		fill_outcome(a, &a->rcpts[i], budget, &a->outcomes[i]);
+		reply->outcomes[i] = &a->outcomes[i];
 	}
 	for (size_t i = 0; i < a->n_hosts; i++)
 		reply->hosts[i] = &a->hosts[i];
-	if (arena_failed(a->arena))
-		return fail(ERR_LIMIT, "the outcomes of one attempt need too much memory");
 	reply->n_outcomes = a->n_rcpts;
 	reply->n_hosts = a->n_hosts;
 	reply->recipient_limit = a->recipient_limit;
 	reply->reused = a->reused;
 	reply->busy = a->busy;
-	return ok();
+	if (protobuf_c_message_get_packed_size(&reply->base) > COURIER_REPLY_MAX)
+		strip(reply);
 }

@@ -152,10 +152,11 @@ static void print_reply(const Door__CourierReply *reply)
 		        hosts, json_pack("{ss ss ss ss}", "host", reply->hosts[i]->host, "address",
 		                         reply->hosts[i]->address, "tls", reply->hosts[i]->tls,
 		                         "result", reply->hosts[i]->result));
-	json_t *all =
-	        json_pack("{ss so so sb sb si}", "status", err_name((enum err)reply->status->code),
-	                  "outcomes", outcomes, "hosts", hosts, "reused", reply->reused, "busy",
-	                  reply->busy, "recipient_limit", (int)reply->recipient_limit);
+	json_t *all = json_pack("{ss so so sb sb si sI}", "status",
+	                        err_name((enum err)reply->status->code), "outcomes", outcomes,
+	                        "hosts", hosts, "reused", reply->reused, "busy", reply->busy,
+	                        "recipient_limit", (int)reply->recipient_limit, "packed",
+	                        (json_int_t)protobuf_c_message_get_packed_size(&reply->base));
 	char *text = json_dumps(all, JSON_COMPACT);
 	puts(text);
 	fflush(stdout);

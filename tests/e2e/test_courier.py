@@ -379,6 +379,18 @@ class Tls(CourierCase):
         self.assert_outcome(self.attempt(domain="signed.example", transport="k", options=options), "failed", "5.7.30")
         self.assertEqual(len(sink.messages), 1)
 
+    def test_require_tls_is_not_led_astray_by_an_alias(self):
+        """An unsigned CNAME could lead to a host with a fine certificate of its own."""
+        own, _ = self.authority.context("own", "DNS:own.example,DNS:stranger.example")
+        self.transports = [f"k: {{kind: direct, port: {self.port}, ca: {self.authority.certificate}}}"]
+        self.facts = [f"own.example A {self.ip}", "alias.example CNAME stranger.example", f"stranger.example A {self.ip}"]
+        sink = self.sink(tls=own, extensions=ALL + ["REQUIRETLS"])
+        for domain, outcome in (("own.example", "delivered"), ("alias.example", "failed")):
+            with self.subTest(domain=domain):
+                reply = self.attempt(domain=domain, transport="k", options=["--require-tls"])
+                self.assert_outcome(reply, outcome)
+        self.assertEqual(len(sink.messages), 1)
+
 
 class Login(CourierCase):
     def submission(self, sink_options=None, **more):
@@ -573,6 +585,20 @@ class Hostile(CourierCase):
         self.assert_outcome(reply, "failed", "5.1.1", 550)
         for text in reply["outcomes"][0]["lines"] + [reply["outcomes"][0]["why"], reply["hosts"][0]["result"]]:
             self.assertTrue(text.isprintable(), text)
+
+    def test_a_reply_of_any_size_fits_a_packet(self):
+        """Lines, reasons and names are cut before an outcome is; texts stay whole characters."""
+        for n in (1, 100, 1000):
+            with self.subTest(n=n):
+                self.setUp()
+                sink = self.simple(extensions=[])
+                line = "\u00e9" * 900
+                sink.answers["RCPT"] = [f"550-5.1.1 {line}\r\n550-5.1.1 {line}\r\n550 5.1.1 a{line}"] * n
+                reply = self.attempt(*[f"r{i}@rcpt.example" for i in range(n)])
+                self.assertEqual(len(reply["outcomes"]), n)
+                self.assert_outcome(reply, "failed", "5.1.1", 550)
+                self.assertLess(reply["packed"], 120 * 1024)
+                self.assertNotIn("\ufffd", json.dumps(reply, ensure_ascii=False))
 
     def test_421_at_every_step(self):
         for verb in ("GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "END"):
