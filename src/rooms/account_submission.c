@@ -127,12 +127,23 @@ static struct smtp_reply judge_rcpt(struct submission *s, const struct smtp_path
 	return smtp_reply(SMTP_REPLY_TRY_LATER);
 }
 
+/* One that was named before in the transaction is accepted and goes out once: a message to it 200
+ * times would be one recipient for the limits. */
+static bool is_repeated(const struct smtp_rcpt *rcpt)
+{
+	return rcpt->entry != NULL;
+}
+
 static struct smtp_reply on_rcpt(void *context, const struct smtp_envelope *envelope,
                                  struct smtp_rcpt *rcpt)
 {
 	struct submission *s = context;
 	const struct smtp_rcpt_params *params = &rcpt->params;
-	(void)envelope;
+	for (size_t i = 0; i < envelope->n_rcpts && !rcpt->entry; i++)
+		if (smtp_path_eq(&envelope->rcpts[i].to, &rcpt->to))
+			rcpt->entry = s;
+	if (is_repeated(rcpt))
+		return smtp_reply(SMTP_REPLY_NONE);
 	size_t size = rcpt->to.localpart.n * 2 + domain_of(&rcpt->to).n + params->orcpt_type.n +
 	              params->orcpt_address.n + 2 * RECIPIENT_EXTRA;
 	if (s->rcpts_size + size > RECIPIENTS_SIZE)
@@ -281,20 +292,23 @@ static struct smtp_reply count_recipients(struct submission *s, const struct smt
 	                                         .first_time_per_day =
 	                                                 s->account->first_time_recipients_per_day};
 	struct slice *list = ARENA_ARRAY(&s->arena, e->n_rcpts, struct slice);
+	size_t n = 0;
 	enum store_sent_verdict verdict;
 	struct store_sent_state state;
 	struct buf text;
 	buf_init(&text, SMTP_PATH_MAX);
 	for (size_t i = 0; list && i < e->n_rcpts; i++) {
+		if (is_repeated(&e->rcpts[i]))
+			continue;
 		buf_reset(&text);
 		smtp_mailbox_print(&e->rcpts[i].to, &text);
-		list[i] = arena_copy(&s->arena, buf_slice(&text));
+		list[n++] = arena_copy(&s->arena, buf_slice(&text));
 	}
 	buf_done(&text);
 	if (arena_failed(&s->arena))
 		return smtp_reply(SMTP_REPLY_ENVELOPE_TOO_LARGE);
-	struct status status = store_sent_add(s->options->store, list, e->n_rcpts, &limits,
-	                                      &verdict, ret_count, &state);
+	struct status status =
+	        store_sent_add(s->options->store, list, n, &limits, &verdict, ret_count, &state);
 	if (!is_ok(status))
 		return smtp_reply_of_status(status);
 	return verdict == STORE_SENT_OK ? smtp_reply(SMTP_REPLY_NONE)
@@ -327,6 +341,8 @@ static void add_recipients(struct submission *s, const struct smtp_envelope *e, 
 	add->recipients = ARENA_ARRAY(&s->arena, e->n_rcpts, Door__QueueRecipient *);
 	for (size_t i = 0; items && add->recipients && i < e->n_rcpts; i++) {
 		const struct smtp_rcpt *rcpt = &e->rcpts[i];
+		if (is_repeated(rcpt))
+			continue;
 		door__queue_recipient__init(&items[i]);
 		items[i].address = print_path(&rcpt->to, &s->arena);
 		if (rcpt->to.kind == SMTP_PATH_POSTMASTER)

@@ -20,6 +20,7 @@ struct sent_request {
 	/* in */
 	struct slice *addresses; /* lower case, each once */
 	size_t n;
+	size_t n_sent; /* as many copies go out */
 	struct store_sent_limits limits;
 	int64_t now_s;
 	/* out */
@@ -134,14 +135,14 @@ static struct status run_add(struct tx *tx, struct request *request)
 	uint32_t n_first = 0;
 	TRY(load_state(tx->db, minute, &r->state));
 	TRY(count_strangers(tx->db, r, &n_first));
-	r->verdict = judge(&r->limits, &r->state, r->n, n_first);
+	r->verdict = judge(&r->limits, &r->state, r->n_sent, n_first);
 	r->count = (struct store_sent_count){
-	        .minute = minute, .n = (uint32_t)r->n, .n_first = n_first};
+	        .minute = minute, .n = (uint32_t)r->n_sent, .n_first = n_first};
 	if (r->verdict != STORE_SENT_OK)
 		return ok();
-	r->state.n += r->n;
+	r->state.n += r->n_sent;
 	r->state.n_first += n_first;
-	TRY(add_count(tx->db, minute, (int64_t)r->n, n_first));
+	TRY(add_count(tx->db, minute, (int64_t)r->n_sent, n_first));
 	TRY(remember(tx->db, r));
 	return prune(tx, r->now_s);
 }
@@ -165,6 +166,7 @@ static struct status normalize(struct sent_request *r, const struct slice *recip
 	}
 	if (arena_failed(arena))
 		return fail(ERR_LIMIT, "too many recipients");
+	r->n_sent = n;
 	qsort(r->addresses, n, sizeof(*r->addresses), compare);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || !slice_eq(r->addresses[i], r->addresses[r->n - 1]))

@@ -37,7 +37,8 @@ struct store_sent_state { /* of the last 24 hours */
 };
 
 /* Counts one message to these recipients ("local@domain") durably, or, when a limit speaks against
- * it, nothing. The same address twice counts once. */
+ * it, nothing. Every recipient given counts, since each gets a copy: leave repeated ones out. For
+ * first-time recipients addresses that differ in case only are one. */
 struct status store_sent_add(struct store *store, const struct slice *recipients, size_t n,
                              const struct store_sent_limits *limits,
                              enum store_sent_verdict *ret_verdict,
