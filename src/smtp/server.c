@@ -18,6 +18,8 @@
 	((size_t)256 * 1024) /* octets of a too long line that are read to find its end            \
 	                      */
 
+#define MECHANISM_MAX 20 /* octets (RFC 4422 section 3.1) */
+
 void smtp_server_options_init(struct smtp_server_options *options)
 {
 	*options = (struct smtp_server_options){
@@ -57,11 +59,33 @@ void smtp_session_stop(struct smtp_session *s, const char *why)
 		s->summary->why = why;
 }
 
+/* What may be told of a command line: of AUTH the mechanism, and behind it nothing of lines that
+ * are no commands, since a client that goes on all the same sends a name and a password there. */
+static struct slice without_secrets(struct smtp_session *s)
+{
+	struct smtp_command command = smtp_command_parse(s->line);
+	struct slice start = s->line;
+	while (start.n > 0 && (start.p[0] == ' ' || start.p[0] == '\t'))
+		start = slice_from(start, 1);
+	if (!slice_istarts(start, SLICE("AUTH")))
+		return s->saw_auth && command.verb == SMTP_VERB_UNKNOWN ? slice_empty() : s->line;
+	s->saw_auth = true;
+	if (command.verb != SMTP_VERB_AUTH)
+		return slice_sub(start, 0, strlen("AUTH"));
+	size_t n_word = command.word.n + 1;
+	size_t n_mechanism = MIN(slice_index(command.argument, ' '), command.argument.n);
+	return slice_sub(s->line, 0, n_word + MIN(n_mechanism, (size_t)MECHANISM_MAX));
+}
+
 void smtp_session_event(struct smtp_session *s, enum smtp_event_kind kind, struct smtp_reply reply)
 {
 	if (!s->options->ops->event)
 		return;
-	struct smtp_event event = {.kind = kind, .verb = s->verb, .reply = reply, .text = s->line};
+	bool command = kind == SMTP_EVENT_REFUSED || kind == SMTP_EVENT_BARE_LF;
+	struct smtp_event event = {.kind = kind,
+	                           .verb = s->verb,
+	                           .reply = reply,
+	                           .text = command ? without_secrets(s) : s->line};
 	s->options->ops->event(s->options->context, &event);
 }
 

@@ -60,7 +60,8 @@ struct smtp_envelope {
 enum smtp_event_kind {
 	SMTP_EVENT_EARLY_TALKER,      /* input before the greeting */
 	SMTP_EVENT_FOREIGN,           /* another protocol's first line */
-	SMTP_EVENT_REFUSED,           /* a command got a 4yz or 5yz reply; text: its line */
+	SMTP_EVENT_REFUSED,           /* a command got a 4yz or 5yz reply; text: its line, without
+	                               * what may be a password */
 	SMTP_EVENT_BARE_LF,           /* a command line ended in a bare LF; text: the line */
 	SMTP_EVENT_SMUGGLING,         /* a message was refused for a bare CR, bare LF or NUL */
 	SMTP_EVENT_MESSAGE,           /* a message got its final reply, good or bad */

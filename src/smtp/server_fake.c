@@ -184,6 +184,8 @@ static void fake_event(void *context, const struct smtp_event *event)
 	struct smtp_fake *fake = fake_of(context);
 	if (names[event->kind] && !fake->quiet)
 		buf_printf(&fake->log, "event: %s\n", names[event->kind]);
+	if (event->kind == SMTP_EVENT_REFUSED && fake->tell_refused)
+		buf_printf(&fake->log, "refused \"%.*s\"\n", SLICE_FMT(event->text));
 	/* reads all of the text, so that a sanitizer sees a slice that is gone */
 	volatile bool ascii = slice_is_ascii(event->text);
 	(void)ascii;

@@ -18,6 +18,7 @@ struct smtp_fake {
 	struct buf log;
 	struct buf content; /* of the message under way */
 	bool quiet;         /* log nothing, keep no content: for benches */
+	bool tell_refused;  /* log the text of refused commands */
 	bool open;
 	uint32_t n_messages;
 	uint64_t n_octets; /* of accepted messages */

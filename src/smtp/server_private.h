@@ -31,6 +31,7 @@ struct smtp_session {
 	struct smtp_content content;
 	struct buf reply; /* scratch */
 	enum smtp_verb verb;
+	bool saw_auth;     /* a line that began with AUTH: what follows may be a password */
 	struct slice line; /* of the command under way; empty once its buffer is reused */
 	char helo_name[SMTP_DOMAIN_MAX + 1];
 	int64_t started_ms;

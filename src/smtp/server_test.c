@@ -187,6 +187,46 @@ static void every_refusal_has_its_reply(void **state)
 	run_cases(refused_cases, N_ELEMENTS(refused_cases));
 }
 
+/* --- what the log may hold --- */
+
+static void tell_refused(struct smtp_server_options *options)
+{
+	struct smtp_fake *fake = options->context;
+	fake->tell_refused = true;
+}
+
+static const struct script_case told_cases[] = {
+        {"commands are told whole",
+         HELO "C: XYZZY a b\nS: 500 *\nC: RCPT TO:<u@example.org>\nS: 503 *\n" QUIT,
+         LOG_HELO "refused \"XYZZY a b\"\nrefused \"RCPT TO:<u@example.org>\"\n", tell_refused},
+        {"no password is",
+         HELO
+         "C: AUTH PLAIN AHVzZXIAc2VjcmV0\nS: 503 *\nC: auth plain AHVzZXIA c2VjcmV0\nS: 503 *\n"
+         "C: AUTH\nS: 5*\nC: AUTH LOGIN\nS: 503 *\n"
+         "C: AUTH  AHVzZXIAc2VjcmV0\nS: 503 *\n"
+         "C: AUTH AHVzZXIAc2VjcmV0c2VjcmV0c2VjcmV0\nS: 503 *\n"
+         "D: AUTH\\x09PLAIN AHVzZXIAc2VjcmV0\\r\\n\nS: 500 *\n"
+         "D: AUTH PLAIN AHVzZXIAc2VjcmV0\\x00\\r\\n\nS: 500 *\n"
+         "C:  auth PLAIN AHVzZXIAc2VjcmV0\nS: 500 *\n" QUIT,
+         LOG_HELO
+         "refused \"AUTH PLAIN\"\nrefused \"auth plain\"\nrefused \"AUTH\"\n"
+         "refused \"AUTH LOGIN\"\nrefused \"AUTH \"\nrefused \"AUTH AHVzZXIAc2VjcmV0c2Vj\"\n"
+         "refused \"AUTH\"\nrefused \"AUTH PLAIN\"\nrefused \"auth\"\n",
+         tell_refused},
+        {"nor what is sent on behind a refused AUTH",
+         HELO "C: AUTH LOGIN\nS: 503 *\nC: dXNlcg==\nS: 500 *\nC: c2VjcmV0\nS: 500 *\n"
+              "C: RCPT TO:<u@example.org>\nS: 503 *\n" QUIT,
+         LOG_HELO "refused \"AUTH LOGIN\"\nrefused \"\"\nrefused \"\"\n"
+                  "refused \"RCPT TO:<u@example.org>\"\n",
+         tell_refused},
+};
+
+static void passwords_are_not_told(void **state)
+{
+	(void)state;
+	run_cases(told_cases, N_ELEMENTS(told_cases));
+}
+
 /* --- other protocols, early talkers --- */
 
 static void watch(struct smtp_server_options *options)
@@ -349,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(good_clients_are_served),
+	        cmocka_unit_test(passwords_are_not_told),
 	        cmocka_unit_test(every_refusal_has_its_reply),
 	        cmocka_unit_test(other_protocols_are_sent_away),
 	        cmocka_unit_test(starttls_starts_anew),

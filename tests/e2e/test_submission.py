@@ -439,6 +439,37 @@ class Submission(harness.ServerCase):
         self.assertEqual({code for code, _ in codes}, {250, 452})
         self.assertGreaterEqual([code for code, _ in codes].count(250), 100)  # RFC 5321 section 4.5.3.1.8
 
+    def test_a_repeated_recipient_gets_one_copy(self):
+        """However often it is named: what is counted is what goes out."""
+        self.need_queue()
+        with submit(self.server, "user1@localhost") as client:
+            to = [b"user2@localhost", b"user2@LocalHost", b"user5@localhost"] + [b"user2@localhost"] * 50
+            client.envelope(b"user1@localhost", to)
+            client.command(b"DATA", 354)
+            client.send(letter("user1@localhost", subject="repeated") + b".\r\n")
+            client.expect(250)
+            client.envelope(b"user1@localhost", [b"user2@localhost"])  # another transaction, another copy
+            client.command(b"DATA", 354)
+            client.send(letter("user1@localhost", subject="once more") + b".\r\n")
+            client.expect(250)
+        mail.arrived(self.server, "user2@localhost", b"Subject: once more")
+        for user in ("user2@localhost", "user5@localhost"):
+            self.assertEqual(len(mail.arrived(self.server, user, b"Subject: repeated")), 1)
+
+    def test_no_password_in_the_log(self):
+        """A line that is refused is logged, but for what may be a password."""
+        secret = base64.b64encode(b"\0user1@localhost\0not-for-the-log")
+        with submit(self.server, "user1@localhost") as client:
+            client.command(b"AUTH PLAIN " + secret, 503)
+            client.command(b"AUTH LOGIN", 503)
+            client.command(base64.b64encode(b"not-for-the-log"), 500)
+        with wire.Smtp(self.server.smtp) as client:
+            client.ehlo()
+            client.command(b"AUTH PLAIN " + secret, 503)
+        self.assertTrue(harness.wait_for(lambda: self.server.log().count('line="AUTH PLAIN"') == 2))
+        self.assertNotIn(secret.decode(), self.server.log())
+        self.assertNotIn(base64.b64encode(b"not-for-the-log").decode(), self.server.log())
+
     # limits
 
     def test_limits(self):
