@@ -2,8 +2,9 @@
  *
  * The queue gives an attempt and the message's descriptor; each attempt is a thread, which looks up
  * the transport in this room's own config, hosts by the resolver, secrets by the vault, and answers
- * with an outcome for each recipient (courier_attempt.c). Nothing is kept here that is not kept by
- * the queue: when the room ends, the queue asks its successor.
+ * with an outcome for each recipient (courier_attempt.c). What becomes of it the queue records; for
+ * a queue that was killed before it could, the last ends are kept in memory (courier_memory.h).
+ * When this room ends, the queue asks its successor.
  *
  * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges. Holds
  * the message under way, connections, for a moment the password of a transport, and an open
@@ -20,6 +21,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "rooms/courier_memory.h"
 #include "rooms/peers.h"
 #include "rooms/resolver_client.h"
 #include "vault.pb-c.h"
@@ -39,6 +41,7 @@
 struct courier_room {
 	struct room *room;
 	struct courier *courier;
+	struct courier_memory *memory;
 	struct courier_options options;
 	int bundle_fd;
 	struct arena files; /* the transports' own `ca` files, until begin */
@@ -102,6 +105,31 @@ static void log_attempt(const struct courier_work *work, const Door__CourierRepl
 	          LOG_INT("ms", clock_monotonic_ms(clock_real()) - began_ms));
 }
 
+/* Those recipients that an attempt has ended for already are not tried again. */
+static void run_claimed(const struct courier_work *work, const struct config *config,
+                        struct resolver_client *resolver, struct arena *arena,
+                        Door__CourierReply *ret_reply)
+{
+	Door__Status *good = ARENA_NEW(arena, Door__Status);
+	struct courier_claim claim;
+	door__courier_reply__init(ret_reply);
+	if (!good || !courier_memory_begin(work->state->memory, work->attempt, arena, &claim))
+		return;
+	door__status__init(good);
+	const struct courier_job job = {
+	        .cid = work->packet.cid,
+	        .config = config,
+	        .resolver = &resolver->resolver,
+	        .attempt = &claim.rest,
+	        .body_fd = work->body_fd,
+	};
+	if (claim.rest.n_recipients > 0)
+		courier_run(work->state->courier, &job, arena, ret_reply);
+	else
+		ret_reply->status = good;
+	courier_memory_end(work->state->memory, &claim, ret_reply, arena);
+}
+
 static void run_attempt(void *context)
 {
 	struct courier_work *work = context;
@@ -113,14 +141,7 @@ static void run_attempt(void *context)
 	int64_t began_ms = clock_monotonic_ms(clock_real());
 	arena_init(&arena, COURIER_ARENA_MAX);
 	resolver_client_init(&resolver, state->room, work->packet.cid);
-	const struct courier_job job = {
-	        .cid = work->packet.cid,
-	        .config = config->config,
-	        .resolver = &resolver.resolver,
-	        .attempt = work->attempt,
-	        .body_fd = work->body_fd,
-	};
-	courier_run(state->courier, &job, &arena, &reply);
+	run_claimed(work, config->config, &resolver, &arena, &reply);
 	log_attempt(work, &reply, began_ms);
 	if (reply.status)
 		(void)door_answer(work->channel, &work->packet, &reply.base, NULL, 0);
@@ -330,6 +351,7 @@ static struct status begin(struct room *room)
 	};
 	room_random(&options.key, sizeof(options.key));
 	state->courier = courier_new(&options);
+	state->memory = courier_memory_new(options.key);
 	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)
 		courier_add_ca(state->courier, ca->path, ca->pem);
 	arena_done(&state->files);
