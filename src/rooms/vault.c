@@ -6,8 +6,10 @@
  *
  * SECURITY. Hears gates and steward. Holds what must never leave: there is no request that gives a
  * key or a verifier away. That a connection has a registered key, or comes from a Unix user, it
- * takes from the login gate, which saw the handshake and the kernel's word. No network, its own
- * directory only. An intruder here has every key and verifier of the house.
+ * takes from the login gate, which saw the handshake and the kernel's word: a gate that was taken
+ * over can log in by any registered key, and send as any account that has Unix users, but not read
+ * its mail. No network, its own directory only. An intruder here has every key and verifier of the
+ * house.
  */
 #include "vault/vault.h"
 
@@ -86,14 +88,9 @@ static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
 	(void)door_answer(channel, packet, &reply->base, NULL, 0);
 }
 
-/* What logins at the gates may be for. */
-static bool protocol_is_known(uint32_t protocol)
-{
-	return protocol == TICKET_IMAP || protocol == TICKET_SUBMISSION;
-}
-
-static struct status make_ticket(const struct vault_room *vault, uint32_t protocol, uint64_t cid,
-                                 const char *account, struct buf *out)
+static struct status make_ticket(const struct vault_room *vault, uint32_t protocol,
+                                 enum ticket_proof proof, uint64_t cid, const char *account,
+                                 struct buf *out)
 {
 	struct ticket_claims claims = {
 	        .protocol = (enum ticket_protocol)protocol,
@@ -103,8 +100,8 @@ static struct status make_ticket(const struct vault_room *vault, uint32_t protoc
 	ProtobufCBinaryData key = vault->room->start->ticket_key;
 	if (key.len != TICKET_KEY_SIZE)
 		return fail(ERR_TEMPORARY, "no key for tickets");
-	if (!protocol_is_known(protocol))
-		return fail(ERR_PROTOCOL, "unknown protocol");
+	if (!ticket_may_be_made(protocol, proof))
+		return fail(ERR_PROTOCOL, "no such login for this protocol");
 	snprintf(claims.account, sizeof(claims.account), "%s", account);
 	return ticket_make(key.data, &claims, out);
 }
@@ -112,7 +109,8 @@ static struct status make_ticket(const struct vault_room *vault, uint32_t protoc
 static struct status add_ticket(const struct vault_work *work, uint32_t protocol,
                                 const char *account, struct buf *out)
 {
-	return make_ticket(work->room, protocol, work->packet.cid, account, out);
+	return make_ticket(work->room, protocol, TICKET_BY_CREDENTIALS, work->packet.cid, account,
+	                   out);
 }
 
 /* ---- requests that hash ---- */
@@ -381,7 +379,9 @@ static void verify_otherwise(struct vault_door *door, const struct ipc_packet *p
 	        by_key ? key_account(door->room, request->verify_key, account)
 	               : unix_account(door->room, request->verify_unix_user->uid, account);
 	if (is_ok(status))
-		status = make_ticket(door->room, protocol, packet->cid, account, &ticket);
+		status = make_ticket(door->room, protocol,
+		                     by_key ? TICKET_BY_CREDENTIALS : TICKET_BY_UNIX_USER,
+		                     packet->cid, account, &ticket);
 	if (is_ok(status)) {
 		reply.ticket = door_binary(buf_slice(&ticket));
 		reply.account = account;

@@ -35,6 +35,17 @@ static uint64_t get_u64(const uint8_t *p)
 	return value;
 }
 
+bool ticket_may_be_made(uint32_t protocol, enum ticket_proof proof)
+{
+	switch (proof) {
+	case TICKET_BY_CREDENTIALS:
+		return protocol == TICKET_IMAP || protocol == TICKET_SUBMISSION;
+	case TICKET_BY_UNIX_USER:
+		return protocol == TICKET_SUBMISSION;
+	}
+	return false;
+}
+
 struct status ticket_make(const uint8_t key[TICKET_KEY_SIZE], const struct ticket_claims *claims,
                           struct buf *out)
 {

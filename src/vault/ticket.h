@@ -21,6 +21,16 @@ enum ticket_protocol {
 	TICKET_WEB = 3,
 };
 
+/* What the vault saw, or was told, of who logs in. */
+enum ticket_proof {
+	TICKET_BY_CREDENTIALS, /* a password or a registered key */
+	TICKET_BY_UNIX_USER,   /* the login gate's word on who has the local socket's other end */
+};
+
+/* May such a proof give a ticket for this protocol (a number from a request)? A Unix user may send
+ * and nothing else: who could only send must not read mail when a gate is taken over. */
+bool ticket_may_be_made(uint32_t protocol, enum ticket_proof proof);
+
 struct ticket_claims {
 	char account[TICKET_ACCOUNT_MAX + 1];
 	enum ticket_protocol protocol;

@@ -93,6 +93,25 @@ static void names_out_of_range_make_no_ticket(void **state)
 	buf_done(&ticket);
 }
 
+static void a_unix_user_may_only_send(void **state)
+{
+	static const struct {
+		uint32_t protocol;
+		bool by_credentials, by_unix_user;
+	} cases[] = {
+	        {TICKET_IMAP, true, false}, {TICKET_SUBMISSION, true, true},
+	        {TICKET_WEB, false, false}, {0, false, false},
+	        {4, false, false},          {UINT32_MAX, false, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		assert_int_equal(ticket_may_be_made(cases[i].protocol, TICKET_BY_CREDENTIALS),
+		                 cases[i].by_credentials);
+		assert_int_equal(ticket_may_be_made(cases[i].protocol, TICKET_BY_UNIX_USER),
+		                 cases[i].by_unix_user);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +119,7 @@ int main(void)
 	        cmocka_unit_test(every_other_use_is_refused),
 	        cmocka_unit_test(every_changed_byte_and_size_is_refused),
 	        cmocka_unit_test(names_out_of_range_make_no_ticket),
+	        cmocka_unit_test(a_unix_user_may_only_send),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
