@@ -95,8 +95,8 @@ static int add_time(struct cli_queue *q, const char *option, const char *key, in
 		return 0;
 	if (!is_ok(config_value_duration(slice_str(value), &ms)) || ms > INT64_MAX / 4)
 		return bad_value(q, option, value, "a time such as 90s, 30m, 2h or 7d is wanted");
-	json_object_set_new(filter, key,
-	                    json_integer((json_int_t)(q->now_ms + direction * (int64_t)ms)));
+	int64_t at_ms = q->now_ms + direction * (int64_t)ms;
+	json_object_set_new(filter, key, json_integer(at_ms));
 	return 0;
 }
 
