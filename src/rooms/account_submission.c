@@ -33,6 +33,8 @@
 #define REPLY_TEXT_MAX     300
 #define ID_SIZE            16
 #define QUEUE_TIMEOUT_MS   120000
+#define QUEUE_PATIENCE_S   60
+#define QUEUE_PAUSE_US     200000
 #define REPLY_MEMORY       ((size_t)256 * 1024)
 
 struct submission {
@@ -427,6 +429,25 @@ static struct status read_reply(const Door__QueueReply *reply)
 	                             "the queue could not take it");
 }
 
+static struct status ask_queue(struct submission *s, const Door__QueueRequest *request, int fd,
+                               bool *ret_answered)
+{
+	struct arena arena;
+	ProtobufCMessage *reply = NULL;
+	arena_init(&arena, REPLY_MEMORY);
+	struct status status =
+	        room_call(s->options->room, IPC_ROOM_QUEUE, "", s->options->cid, &request->base,
+	                  &fd, 1, QUEUE_TIMEOUT_MS, &door__queue_reply__descriptor, &arena, &reply);
+	*ret_answered = is_ok(status);
+	if (is_ok(status))
+		status = read_reply((const Door__QueueReply *)reply);
+	arena_done(&arena);
+	return status;
+}
+
+/* A queue that ended before it answered may have the message on disk: a 451 would have the client
+ * send it a second time. So its successor is asked, under the same id, for as long as that may
+ * reasonably take. */
 static struct status hand_over(struct submission *s, const struct message *m)
 {
 	Door__QueueAdd add;
@@ -434,16 +455,14 @@ static struct status hand_over(struct submission *s, const struct message *m)
 	Door__QueueRequest request = DOOR__QUEUE_REQUEST__INIT;
 	request.body_case = DOOR__QUEUE_REQUEST__BODY_ADD;
 	request.add = &add;
-	struct arena arena;
-	ProtobufCMessage *reply = NULL;
-	arena_init(&arena, REPLY_MEMORY);
-	struct status status = room_call(s->options->room, IPC_ROOM_QUEUE, "", s->options->cid,
-	                                 &request.base, &m->fd, 1, QUEUE_TIMEOUT_MS,
-	                                 &door__queue_reply__descriptor, &arena, &reply);
-	if (is_ok(status))
-		status = read_reply((const Door__QueueReply *)reply);
-	arena_done(&arena);
-	return status;
+	int64_t until = clock_now_s(clock_real()) + QUEUE_PATIENCE_S;
+	for (;;) {
+		bool answered;
+		struct status status = ask_queue(s, &request, m->fd, &answered);
+		if (answered || clock_now_s(clock_real()) >= until)
+			return status;
+		usleep(QUEUE_PAUSE_US);
+	}
 }
 
 /* ---- the message ---- */
