@@ -7,10 +7,13 @@
  */
 #include "smtp/client_private.h"
 
+#include "text/utf8.h"
+
 #include <limits.h>
 
 #define FAILURE_MEMORY ((size_t)16 * 1024)
 #define MINUTE_MS      (60 * 1000)
+#define WHY_REPLY_MAX  ((size_t)400) /* octets of a reply that `why` quotes */
 
 static const char *const step_names[] = {
 #define X(id, name) [SMTP_STEP_##id] = name,
@@ -60,9 +63,9 @@ static void keep_lines(const struct smtp_reply_in *reply, struct arena *arena,
 	struct slice line, rest = buf_slice(&reply->text);
 	for (size_t i = 0; lines && i < n && left > 0; i++) {
 		(void)slice_cut(rest, '\n', &line, &rest);
-		line = slice_sub(line, 0, left);
-		left -= line.n;
-		lines[i] = arena_copy(arena, line);
+		struct slice kept = utf8_cut(line, left);
+		left = kept.n < line.n ? 0 : left - kept.n;
+		lines[i] = arena_copy(arena, kept);
 		o->n_lines = i + 1;
 	}
 	o->lines = lines;
@@ -83,7 +86,7 @@ struct smtp_outcome smtp_outcome_of_reply(const struct smtp_client *c, enum smtp
 	keep_lines(&c->reply, arena, &o);
 	o.why = arena_printf(arena, "the server answered to %s %s %.*s", smtp_step_name(step),
 	                     odd ? "with the unexpected reply" : "with",
-	                     SLICE_FMT(slice_sub(smtp_reply_in_line(&c->reply, 0), 0, 400)));
+	                     SLICE_FMT(utf8_cut(smtp_reply_in_line(&c->reply, 0), WHY_REPLY_MAX)));
 	if (!o.why)
 		o.why = "the server refused";
 	return o;

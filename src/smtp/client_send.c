@@ -99,8 +99,8 @@ static void rcpt_replied(struct smtp_send *t, size_t i)
 {
 	uint16_t code = t->c->reply.code;
 	if (t->mail_refused)
-		return; /* settled by the reply to MAIL */
-	if (code == 250 || code == 251) {
+		return;                  /* settled by the reply to MAIL */
+	if (code >= 200 && code < 300) { /* as RFC 5321 section 4.3.2 has it: 250, 251, 252 */
 		t->rcpts[i].state = SMTP_SEND_ACCEPTED;
 		t->n_accepted++;
 		return;

@@ -2,6 +2,8 @@
  * with the server's octets coming in pieces of several sizes. */
 #include "smtp/client_script.h"
 
+#include "text/utf8.h"
+
 #include <stdio.h>
 
 #include <setjmp.h>
@@ -151,6 +153,17 @@ static void transactions(void **state)
 	         "greet ok\ndelivered 250 2.6.0 end of message\n"},
 	        {"251 is as good", PIPE MAIL RCPT DATA YES "S: 251 forwarding\n" GO TEXT TAKEN QUIT,
 	         "greet ok\ndelivered 250 2.6.0 end of message relayed\n"},
+	        {"252 as well",
+	         PIPE MAIL RCPT DATA YES "S: 252 cannot verify, will try\n" GO TEXT TAKEN QUIT,
+	         "greet ok\ndelivered 250 2.6.0 end of message relayed\n"},
+	        {"and any other positive answer",
+	         BARE MAIL YES RCPT "S: 200 fine\n" DATA GO TEXT TAKEN QUIT,
+	         "greet ok\ndelivered 250 2.6.0 end of message relayed\n"},
+	        {"one of them by 252",
+	         PIPE MAIL RCPT "C: RCPT TO:<v@example.org>\n" DATA YES
+	                        "S: 252 perhaps\nS: 550 5.1.1 nobody\n" GO TEXT TAKEN QUIT,
+	         "greet ok\ndelivered 250 2.6.0 end of message relayed\nfailed 550 5.1.1 RCPT TO\n",
+	         NULL, "u@example.org v@example.org"},
 	        {"MAIL is refused", BARE MAIL "S: 550 5.7.1 not you\n" QUIT,
 	         "greet ok\nfailed 550 5.7.1 MAIL FROM\n"},
 	        {"MAIL is refused, pipelined",
@@ -954,6 +967,38 @@ static void lines_are_kept(void **state)
 	buf_done(&script);
 }
 
+/* Where text is cut no character is: what it goes into, JSON, takes UTF-8 only. */
+static void cuts_leave_characters_whole(void **state)
+{
+	static struct smtp_client_script s;
+	(void)state;
+	for (int shift = 0; shift < 4; shift++) {
+		struct smtp_outcome outcome;
+		struct buf script;
+		buf_init(&script, 10000);
+		buf_add_str(&script, BARE MAIL YES RCPT);
+		for (int line = 0; line < 6; line++) {
+			buf_printf(&script, "S: 550%c5.1.1 %.*s", line < 5 ? '-' : ' ', shift,
+			           "xxx");
+			for (int i = 0; i < 120; i++)
+				buf_add_str(&script, "\xf0\x9f\x93\xac");
+			buf_add_str(&script, "\n");
+		}
+		smtp_client_script_init(&s, buf_cstr(&script), "u@example.org", 0);
+		smtp_client_init(&s.client, &s.options);
+		s.content.size = s.body.n;
+		assert_true(is_ok(smtp_client_greet(&s.client)));
+		smtp_client_send(&s.client, &s.message, s.recipients, 1, &outcome, &s.arena);
+		assert_int_equal(outcome.n_lines, 5); /* SMTP_CLIENT_TEXT_MAX cuts the fifth */
+		assert_true(strlen(outcome.why) > 400);
+		assert_true(utf8_valid(slice_str(outcome.why)));
+		for (size_t i = 0; i < outcome.n_lines; i++)
+			assert_true(utf8_valid(outcome.lines[i]));
+		smtp_client_script_done(&s);
+		buf_done(&script);
+	}
+}
+
 /* An arena that is too small costs words, not outcomes. */
 static void small_arena_loses_words_only(void **state)
 {
@@ -990,6 +1035,7 @@ int main(void)
 	        cmocka_unit_test(connection_lost_at_every_octet),
 	        cmocka_unit_test(replies_are_bounded),
 	        cmocka_unit_test(lines_are_kept),
+	        cmocka_unit_test(cuts_leave_characters_whole),
 	        cmocka_unit_test(small_arena_loses_words_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
