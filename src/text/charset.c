@@ -2,8 +2,7 @@
  *
  * Names are looked up in a table of wrong and broad labels first (broad: GB2312 text is really GBK
  * or GB18030, KS_C_5601 is CP949, Shift_JIS is CP932), then given to iconv. Only letters, digits
- * and
- * "-_.:+()" may stand in a name, so that iconv's own suffixes ("//IGNORE") cannot be asked for.
+ * and "-_.:" may stand in a name, so that iconv's own suffixes ("//IGNORE") cannot be asked for.
  *
  * iconv is trusted to move on at each call; where it does not, a byte is dropped, so that the work
  * is linear whatever a conversion module does. Limits: TEXT_CHARSET_NAME_MAX.
@@ -209,10 +208,10 @@ static const char *const warm_names[] = {
 
 /* ---------------------------------------------------------------------------------------- names */
 
+/* What glibc would drop from a name may not stand in it, so that a name is one name. */
 static bool is_name_byte(uint8_t c)
 {
-	return ascii_is_alnum(c) || c == '-' || c == '_' || c == '.' || c == ':' || c == '+' ||
-	       c == '(' || c == ')';
+	return ascii_is_alnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
 }
 
 static bool clean_name(struct slice charset, char name[TEXT_CHARSET_NAME_MAX + 1])
