@@ -38,6 +38,8 @@ def configure(server, sinks, extra="", queue=QUEUE):
         text = text.replace(limits.group(0), "")
         own = [line for line in limits.group(0).splitlines()[1:] if not re.search("sent_per_day|first_time", line)]
         queue = queue.replace("limits:\n", "limits:\n" + "".join(line + "\n" for line in own))
+    if "\nresolver:" in extra:
+        text = re.sub(r"(?m)^resolver:.*\n(?:[ \t]+.*\n)*", "", text)
     text += queue
     for name, (ip, port) in sinks.items():
         text += f"  {name}: {{kind: smtp, host: \"{ip}\", port: {port}, tls: none}}\n"
