@@ -241,13 +241,26 @@ static struct status may_try(struct gate_credentials *c)
 	return ok();
 }
 
+/* Counted while the vault is asked: answers take their time, and meanwhile others could ask. */
+static struct status begin_try(struct gate_credentials *c)
+{
+	return login_limiter_begin(c->connection->gate->login_limiter, peer_bytes(c), 0);
+}
+
+static void end_try(struct gate_credentials *c)
+{
+	login_limiter_end(c->connection->gate->login_limiter, peer_bytes(c));
+}
+
 /* ---- what the protocols ask ---- */
 
 struct status gate_credentials_login(void *context, struct slice user, struct slice password)
 {
 	struct gate_credentials *c = context;
-	TRY(may_try(c));
-	return count(c, verify_plain(c, user, password));
+	TRY(begin_try(c));
+	struct status status = count(c, verify_plain(c, user, password));
+	end_try(c);
+	return status;
 }
 
 /* Channel bindings of this connection, asked each time: STARTTLS may have come meanwhile. */
@@ -308,8 +321,8 @@ const char *const *gate_credentials_mechanisms(void *context)
 	return c->mechanisms;
 }
 
-static struct status step(struct gate_credentials *c, const struct slice *response,
-                          struct buf *challenge, bool *ret_done)
+static struct status answer(struct gate_credentials *c, const struct slice *response,
+                            struct buf *challenge, bool *ret_done)
 {
 	enum sasl_step step;
 	struct slice bytes;
@@ -324,6 +337,15 @@ static struct status step(struct gate_credentials *c, const struct slice *respon
 		return count(c, ok());
 	}
 	return ok();
+}
+
+static struct status step(struct gate_credentials *c, const struct slice *response,
+                          struct buf *challenge, bool *ret_done)
+{
+	TRY(begin_try(c));
+	struct status status = answer(c, response, challenge, ret_done);
+	end_try(c);
+	return status;
 }
 
 struct status gate_credentials_start(void *context, struct slice mechanism,

@@ -4,6 +4,7 @@
 #include "base/slice.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #define BUCKET          ((size_t)8)
 #define ENTRIES_DEFAULT 16384U
@@ -20,11 +21,13 @@ struct entry {
 	uint64_t tag; /* hash of class and network; 0: free */
 	int64_t minute, day;
 	uint32_t in_minute, in_day;
+	uint32_t n_trying; /* under way, may become failures */
 };
 
 struct login_limiter {
 	struct login_limiter_options options;
 	pthread_mutex_t lock; /* guards the entries */
+	pthread_cond_t ended; /* a try */
 	size_t n_entries;
 	struct entry entries[];
 };
@@ -39,13 +42,20 @@ struct login_limiter *login_limiter_new(const struct login_limiter_options *opti
 	limiter->options = *options;
 	limiter->n_entries = n;
 	pthread_mutex_init(&limiter->lock, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&limiter->ended, &attributes);
+	pthread_condattr_destroy(&attributes);
 	return limiter;
 }
 
 void login_limiter_free(struct login_limiter *limiter)
 {
-	if (limiter)
-		pthread_mutex_destroy(&limiter->lock);
+	if (!limiter)
+		return;
+	pthread_cond_destroy(&limiter->ended);
+	pthread_mutex_destroy(&limiter->lock);
 	base_free(limiter);
 }
 
@@ -116,6 +126,11 @@ static struct entry *find(struct login_limiter *limiter, uint64_t tag, int64_t n
 	return NULL;
 }
 
+static uint64_t worth(const struct entry *entry)
+{
+	return (uint64_t)entry->in_day + entry->n_trying;
+}
+
 /* A free entry, else the one with the fewest failures today. */
 static struct entry *make(struct login_limiter *limiter, uint64_t tag, int64_t now_s)
 {
@@ -123,7 +138,7 @@ static struct entry *make(struct login_limiter *limiter, uint64_t tag, int64_t n
 	struct entry *least = bucket;
 	for (size_t i = 0; i < BUCKET; i++) {
 		roll(&bucket[i], now_s);
-		if (bucket[i].in_day < least->in_day)
+		if (worth(&bucket[i]) < worth(least))
 			least = &bucket[i];
 	}
 	*least = (struct entry){.tag = tag};
@@ -155,6 +170,95 @@ static void add_one(uint32_t *count)
 	if (*count < UINT32_MAX)
 		(*count)++;
 }
+
+/* --- tries under way --- */
+
+static bool is_full(const struct login_limiter *limiter, const struct entry *entry, size_t level,
+                    uint64_t n_trying)
+{
+	return entry->in_minute + n_trying >= limiter->options.limits.per_minute[level] ||
+	       entry->in_day + n_trying >= limiter->options.limits.per_day[level];
+}
+
+/* OK; LIMIT by failures; BUSY when the tries under way could fill it. */
+static enum err room_for_one(struct login_limiter *limiter, struct slice address, int64_t now_s)
+{
+	enum err code = ERR_OK;
+	for (size_t level = 0; level < LOGIN_LIMITER_CLASSES; level++) {
+		const struct entry *entry = find(limiter, tag_of(limiter, address, level), now_s);
+		if (entry && is_full(limiter, entry, level, 0))
+			return ERR_LIMIT;
+		if (entry && is_full(limiter, entry, level, entry->n_trying))
+			code = ERR_BUSY;
+	}
+	return code;
+}
+
+static void add_try(struct login_limiter *limiter, struct slice address, int64_t now_s)
+{
+	for (size_t level = 0; level < LOGIN_LIMITER_CLASSES; level++) {
+		uint64_t tag = tag_of(limiter, address, level);
+		struct entry *entry = find(limiter, tag, now_s);
+		if (!entry)
+			entry = make(limiter, tag, now_s);
+		add_one(&entry->n_trying);
+	}
+}
+
+static struct timespec time_in(int ms)
+{
+	struct timespec at;
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+struct status login_limiter_begin(struct login_limiter *limiter, struct slice address, int wait_ms)
+{
+	struct timespec until = time_in(wait_ms > 0 ? wait_ms : LOGIN_LIMITER_WAIT_MS);
+	enum err code;
+	int waited = 0;
+	address = unmapped(address);
+	if (!is_limited(limiter, address))
+		return ok();
+	pthread_mutex_lock(&limiter->lock);
+	for (;;) {
+		int64_t now_s = clock_now_s(limiter->options.clock);
+		code = room_for_one(limiter, address, now_s);
+		if (code == ERR_OK)
+			add_try(limiter, address, now_s);
+		if (code != ERR_BUSY || waited != 0)
+			break;
+		waited = pthread_cond_timedwait(&limiter->ended, &limiter->lock, &until);
+	}
+	pthread_mutex_unlock(&limiter->lock);
+	return code == ERR_OK ? ok()
+	                      : fail(ERR_LIMIT, "too many failed logins from your network, try "
+	                                        "again later");
+}
+
+void login_limiter_end(struct login_limiter *limiter, struct slice address)
+{
+	address = unmapped(address);
+	if (!is_limited(limiter, address))
+		return;
+	int64_t now_s = clock_now_s(limiter->options.clock);
+	pthread_mutex_lock(&limiter->lock);
+	for (size_t level = 0; level < LOGIN_LIMITER_CLASSES; level++) {
+		struct entry *entry = find(limiter, tag_of(limiter, address, level), now_s);
+		if (entry && entry->n_trying > 0)
+			entry->n_trying--;
+	}
+	pthread_cond_broadcast(&limiter->ended);
+	pthread_mutex_unlock(&limiter->lock);
+}
+
+/* --- what came of them --- */
 
 void login_limiter_failed(struct login_limiter *limiter, struct slice address)
 {

@@ -10,8 +10,10 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/status.h"
 
 #define LOGIN_LIMITER_CLASSES 3
+#define LOGIN_LIMITER_WAIT_MS 10000
 
 struct login_limits {
 	uint32_t per_minute[LOGIN_LIMITER_CLASSES]; /* failures: address, network, larger network */
@@ -36,8 +38,16 @@ void login_limiter_free(struct login_limiter *limiter);
 /* An address is 4 or 16 bytes in network order; IPv4 in IPv6 (::ffff:a.b.c.d) counts as IPv4.
  * Others (a local socket) are never limited. */
 
-/* May this address try? To be asked before credentials are looked at. */
+/* May this address try? A first look, which counts nothing. */
 bool login_limiter_allows(struct login_limiter *limiter, struct slice address);
+
+/* A try, counted from here to its end, so that many at once are not more than the limit. Waits
+ * while those under way could fill it, but no longer than wait_ms (0: LOGIN_LIMITER_WAIT_MS). LIMIT
+ * when there is no place; else what came of it is told (failed, succeeded, or nothing for one that
+ * was not decided) and then end is called. */
+struct status login_limiter_begin(struct login_limiter *limiter, struct slice address, int wait_ms);
+void login_limiter_end(struct login_limiter *limiter, struct slice address);
+
 void login_limiter_failed(struct login_limiter *limiter, struct slice address);
 /* Forgets the address's failures and takes them off its networks' counts. */
 void login_limiter_succeeded(struct login_limiter *limiter, struct slice address);

@@ -3,6 +3,7 @@
 
 #include "base/slice.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -171,6 +172,95 @@ static void a_flood_of_addresses_does_not_free_its_network(void **state)
 	login_limiter_free(limiter);
 }
 
+/* Guesses that are sent at once are no more than those sent one by one. */
+static void tries_under_way_count(void **state)
+{
+	struct test_clock clock = clock_at(0);
+	struct login_limiter *limiter = limiter_with(&clock, 0, true);
+	uint8_t a[4];
+	struct slice address = v4(a, 0x0a000001);
+	(void)state;
+	fail_times(limiter, address, 7);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_OK);
+	assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_LIMIT);
+	assert_true(login_limiter_allows(limiter, address)); /* nobody has failed yet */
+	login_limiter_end(limiter, address);                 /* one that was not decided */
+	assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_OK);
+	login_limiter_succeeded(limiter, address); /* forgives failures, not what is under way */
+	login_limiter_end(limiter, address);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_OK);
+	assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_LIMIT);
+	for (int i = 0; i < 10; i++) {
+		login_limiter_failed(limiter, address);
+		login_limiter_end(limiter, address);
+	}
+	assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_LIMIT);
+	clock.now_s += 60;
+	assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_OK);
+	login_limiter_end(limiter, address);
+	login_limiter_end(limiter, address); /* nothing under way: nothing happens */
+	login_limiter_free(limiter);
+}
+
+static void tries_of_a_network_count_together(void **state)
+{
+	struct test_clock clock = clock_at(0);
+	struct login_limiter *limiter = limiter_with(&clock, 0, true);
+	uint8_t a[4];
+	(void)state;
+	for (uint32_t i = 0; i < 30; i++)
+		assert_int_equal(login_limiter_begin(limiter, v4(a, 0x0a000000 + i), 1).code,
+		                 ERR_OK);
+	assert_int_equal(login_limiter_begin(limiter, v4(a, 0x0a00003f), 1).code, ERR_LIMIT);
+	assert_int_equal(login_limiter_begin(limiter, v4(a, 0x0a000040), 1).code, ERR_OK);
+	login_limiter_free(limiter);
+}
+
+static void *begin_and_end(void *context)
+{
+	struct login_limiter *limiter = context;
+	uint8_t a[4];
+	struct slice address = v4(a, 0x0a000001);
+	struct status status = login_limiter_begin(limiter, address, 60000);
+	if (is_ok(status))
+		login_limiter_end(limiter, address);
+	return is_ok(status) ? limiter : NULL;
+}
+
+/* Many good logins at once from one address are not refused: they wait for one another. */
+static void one_too_many_waits_for_another_to_end(void **state)
+{
+	uint8_t a[4];
+	struct slice address = v4(a, 0x0a000001);
+	(void)state;
+	for (int failing = 0; failing < 2; failing++) {
+		struct test_clock clock = clock_at(0);
+		struct login_limiter *limiter = limiter_with(&clock, 0, true);
+		pthread_t threads[20];
+		for (int i = 0; i < 10; i++)
+			assert_int_equal(login_limiter_begin(limiter, address, 1).code, ERR_OK);
+		for (size_t i = 0; i < N_ELEMENTS(threads); i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, begin_and_end, limiter),
+			                 0);
+		for (int i = 0; i < 10; i++) {
+			if (failing)
+				login_limiter_failed(limiter, address);
+			else
+				login_limiter_succeeded(limiter, address);
+		}
+		for (int i = 0; i < 10; i++)
+			login_limiter_end(limiter, address);
+		for (size_t i = 0; i < N_ELEMENTS(threads); i++) {
+			void *let_in;
+			assert_int_equal(pthread_join(threads[i], &let_in), 0);
+			assert_int_equal(let_in != NULL, !failing);
+		}
+		login_limiter_free(limiter);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +270,9 @@ int main(void)
 	        cmocka_unit_test(mapped_v4_is_v4),
 	        cmocka_unit_test(success_forgives),
 	        cmocka_unit_test(loopback_and_local_sockets),
+	        cmocka_unit_test(tries_under_way_count),
+	        cmocka_unit_test(tries_of_a_network_count_together),
+	        cmocka_unit_test(one_too_many_waits_for_another_to_end),
 	        cmocka_unit_test(a_flood_of_addresses_does_not_free_its_network),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

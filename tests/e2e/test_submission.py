@@ -701,6 +701,11 @@ class Limiter(harness.ServerCase):
             "  failed_logins_per_minute: {per_ip: 4, per_subnet: 100, per_network: 100}"))
         cls.server.start()
 
+    def setUp(self):
+        super().setUp()
+        self.server.stop()  # a new limiter
+        self.server.start()
+
     def login(self, protocol, password):
         if protocol == "imap":
             with imaplib.IMAP4(*self.server.imap) as client:
@@ -711,6 +716,21 @@ class Limiter(harness.ServerCase):
         with wire.Smtp(self.server.submission) as client:
             client.ehlo()
             return client.command(b"AUTH PLAIN " + plain("user1@localhost", password))[0] == 235
+
+    def test_guesses_at_once_are_no_more_than_one_by_one(self):
+        """A try counts from before the vault is asked, not from its answer."""
+        def guess(n):
+            with contextlib.suppress(OSError, EOFError):
+                self.login("imap" if n % 2 else "smtp", f"wrong{n}")
+        while time.time() % 60 > 50:  # all in one of the limiter's minutes
+            time.sleep(1)
+        before = self.server.log().count('msg="login failed"')
+        threads = [threading.Thread(target=guess, args=(n,)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.server.log().count('msg="login failed"') - before, 4)
 
     def test_one_limiter_for_all(self):
         self.assertTrue(self.login("imap", harness.PASSWORD))
