@@ -309,8 +309,8 @@ static struct smtp_reply count_recipients(struct submission *s, const struct smt
 	buf_done(&text);
 	if (arena_failed(&s->arena))
 		return smtp_reply(SMTP_REPLY_ENVELOPE_TOO_LARGE);
-	struct status status =
-	        store_sent_add(s->options->store, list, n, &limits, &verdict, ret_count, &state);
+	struct status status = store_sent_add(s->options->store, list, n, &limits, &s->arena,
+	                                      &verdict, ret_count, &state);
 	if (!is_ok(status))
 		return smtp_reply_of_status(status);
 	return verdict == STORE_SENT_OK ? smtp_reply(SMTP_REPLY_NONE)

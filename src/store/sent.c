@@ -20,7 +20,8 @@ struct sent_request {
 	/* in */
 	struct slice *addresses; /* lower case, each once */
 	size_t n;
-	size_t n_sent; /* as many copies go out */
+	struct slice *first; /* room for as many; run_add fills it */
+	size_t n_sent;       /* as many copies go out */
 	struct store_sent_limits limits;
 	int64_t now_s;
 	/* out */
@@ -50,7 +51,7 @@ static struct status load_state(struct db *db, int64_t minute, struct store_sent
 	return ok();
 }
 
-static struct status count_strangers(struct db *db, const struct sent_request *r, uint32_t *ret_n)
+static struct status find_strangers(struct db *db, const struct sent_request *r, uint32_t *ret_n)
 {
 	uint32_t n = 0;
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
@@ -59,7 +60,8 @@ static struct status count_strangers(struct db *db, const struct sent_request *r
 		bool known = false;
 		db_bind_bytes(stmt, 1, r->addresses[i]);
 		TRY(db_step(stmt, &known));
-		n += !known;
+		if (!known)
+			r->first[n++] = r->addresses[i];
 		db_again(stmt);
 	}
 	*ret_n = n;
@@ -134,10 +136,10 @@ static struct status run_add(struct tx *tx, struct request *request)
 	int64_t minute = minute_of(r->now_s);
 	uint32_t n_first = 0;
 	TRY(load_state(tx->db, minute, &r->state));
-	TRY(count_strangers(tx->db, r, &n_first));
+	TRY(find_strangers(tx->db, r, &n_first));
 	r->verdict = judge(&r->limits, &r->state, r->n_sent, n_first);
 	r->count = (struct store_sent_count){
-	        .minute = minute, .n = (uint32_t)r->n_sent, .n_first = n_first};
+	        .at_s = r->now_s, .n = (uint32_t)r->n_sent, .n_first = n_first, .first = r->first};
 	if (r->verdict != STORE_SENT_OK)
 		return ok();
 	r->state.n += r->n_sent;
@@ -157,6 +159,7 @@ static struct status normalize(struct sent_request *r, const struct slice *recip
                                struct arena *arena)
 {
 	r->addresses = ARENA_ARRAY(arena, MAX(n, 1), struct slice);
+	r->first = ARENA_ARRAY(arena, MAX(n, 1), struct slice);
 	for (size_t i = 0; r->addresses && i < n; i++) {
 		size_t size = MIN(recipients[i].n, (size_t)STORE_SENT_ADDRESS_MAX);
 		uint8_t *lower = arena_alloc(arena, MAX(size, 1));
@@ -175,32 +178,41 @@ static struct status normalize(struct sent_request *r, const struct slice *recip
 }
 
 struct status store_sent_add(struct store *store, const struct slice *recipients, size_t n,
-                             const struct store_sent_limits *limits,
+                             const struct store_sent_limits *limits, struct arena *arena,
                              enum store_sent_verdict *ret_verdict,
                              struct store_sent_count *ret_count, struct store_sent_state *ret_state)
 {
-	struct arena arena;
 	struct sent_request r = {
 	        .request.run = run_add, .limits = *limits, .now_s = store_now(store)};
 	if (n > STORE_SENT_RECIPIENTS_MAX)
 		return fail(ERR_LIMIT, "too many recipients");
-	arena_init(&arena, (size_t)STORE_SENT_RECIPIENTS_MAX * (STORE_SENT_ADDRESS_MAX + 64));
-	struct status status = normalize(&r, recipients, n, &arena);
-	if (is_ok(status))
-		status = writer_do(store, &r.request);
-	arena_done(&arena);
-	if (!is_ok(status))
-		return status;
+	TRY(normalize(&r, recipients, n, arena));
+	TRY(writer_do(store, &r.request));
 	*ret_verdict = r.verdict;
 	*ret_count = r.count;
 	*ret_state = r.state;
 	return ok();
 }
 
+/* Those that another message has gone to since have a later time, and stay. */
+static struct status forget(struct db *db, const struct store_sent_count *count)
+{
+	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
+	TRY(db_stmt(db, "DELETE FROM recipient WHERE address = $1 AND last_at = $2", &stmt));
+	for (size_t i = 0; i < count->n_first; i++) {
+		db_bind_bytes(stmt, 1, count->first[i]);
+		db_bind(stmt, 2, count->at_s);
+		TRY(db_run(stmt));
+	}
+	return ok();
+}
+
 static struct status run_take_back(struct tx *tx, struct request *request)
 {
 	struct sent_request *r = (struct sent_request *)request;
-	return add_count(tx->db, r->count.minute, -(int64_t)r->count.n, -(int64_t)r->count.n_first);
+	TRY(add_count(tx->db, minute_of(r->count.at_s), -(int64_t)r->count.n,
+	              -(int64_t)r->count.n_first));
+	return forget(tx->db, &r->count);
 }
 
 struct status store_sent_take_back(struct store *store, const struct store_sent_count *count)

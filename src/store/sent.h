@@ -26,9 +26,10 @@ enum store_sent_verdict {
 
 /* What was counted, to be taken back if the message could not be sent after all. */
 struct store_sent_count {
-	int64_t minute;
+	int64_t at_s;
 	uint32_t n;
 	uint32_t n_first;
+	const struct slice *first; /* n_first: who was never written to before */
 };
 
 struct store_sent_state { /* of the last 24 hours */
@@ -38,14 +39,16 @@ struct store_sent_state { /* of the last 24 hours */
 
 /* Counts one message to these recipients ("local@domain") durably, or, when a limit speaks against
  * it, nothing. Every recipient given counts, since each gets a copy: leave repeated ones out. For
- * first-time recipients addresses that differ in case only are one. */
+ * first-time recipients addresses that differ in case only are one. Works in the arena, and
+ * ret_count points into it. */
 struct status store_sent_add(struct store *store, const struct slice *recipients, size_t n,
-                             const struct store_sent_limits *limits,
+                             const struct store_sent_limits *limits, struct arena *arena,
                              enum store_sent_verdict *ret_verdict,
                              struct store_sent_count *ret_count,
                              struct store_sent_state *ret_state);
 
-/* The message was not sent: takes its count back. That somebody was written to stays remembered. */
+/* The message was not sent: takes its count back, and forgets whom it would have been the first to,
+ * unless another message has gone there meanwhile. */
 struct status store_sent_take_back(struct store *store, const struct store_sent_count *count);
 
 struct status store_sent_get(struct store *store, struct store_sent_state *ret_state);

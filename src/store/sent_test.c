@@ -9,11 +9,14 @@
 
 static const struct store_sent_limits unlimited = {STORE_SENT_UNLIMITED, STORE_SENT_UNLIMITED};
 
+static struct arena arena; /* of the test that runs */
+
 static int set_up(void **state)
 {
 	struct fixture *f = base_alloc(sizeof(*f));
 	fixture_set_time(NOW);
 	fixture_init(f);
+	arena_init(&arena, (size_t)64 * 1024 * 1024);
 	*state = f;
 	return 0;
 }
@@ -23,6 +26,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	fixture_set_time(NOW);
 	fixture_done(f);
+	arena_done(&arena);
 	base_free(f);
 	return 0;
 }
@@ -39,7 +43,7 @@ static enum store_sent_verdict send_to(struct fixture *f, const char *text, uint
 	struct store_sent_state after;
 	while (rest.n > 0)
 		slice_cut(rest, ' ', &list[n++], &rest);
-	assert_ok(store_sent_add(f->store, list, n, &limits, &verdict, &count, &after));
+	assert_ok(store_sent_add(f->store, list, n, &limits, &arena, &verdict, &count, &after));
 	if (ret_count)
 		*ret_count = count;
 	return verdict;
@@ -125,6 +129,27 @@ static void what_was_not_sent_is_taken_back(void **state)
 	assert_int_equal(send_to(f, "a@x", 2, 2, NULL), STORE_SENT_OVER_DAY);
 }
 
+/* Nor does it make anybody known: a message that the queue refuses is no way to meet people. */
+static void who_was_not_written_to_stays_a_stranger(void **state)
+{
+	struct fixture *f = *state;
+	struct store_sent_count count;
+	assert_int_equal(send_to(f, "old@x", 100, 2, NULL), STORE_SENT_OK);
+	fixture_set_time(NOW + 5);
+	assert_int_equal(send_to(f, "New@x old@x", 100, 2, &count), STORE_SENT_OK);
+	assert_ok(store_sent_take_back(f->store, &count));
+	assert_state(f, 1, 1);
+	assert_int_equal(send_to(f, "new@x other@x", 100, 2, NULL), STORE_SENT_OVER_FIRST_TIME);
+	assert_int_equal(send_to(f, "old@x", 100, 1, NULL), STORE_SENT_OK); /* known as before */
+	assert_state(f, 2, 1);
+	/* what another message wrote to meanwhile stays known */
+	assert_int_equal(send_to(f, "new@x", 100, 2, &count), STORE_SENT_OK);
+	fixture_set_time(NOW + 6);
+	assert_int_equal(send_to(f, "new@x", 100, 2, NULL), STORE_SENT_OK);
+	assert_ok(store_sent_take_back(f->store, &count));
+	assert_int_equal(send_to(f, "new@x", 100, 0, NULL), STORE_SENT_OK);
+}
+
 static void counts_outlive_the_process(void **state)
 {
 	struct fixture *f = *state;
@@ -148,9 +173,10 @@ static void too_many_recipients_are_refused(void **state)
 		snprintf(text + i * 12, 12, "%zu@x", i);
 		list[i] = slice_str(text + i * 12);
 	}
-	assert_err(store_sent_add(f->store, list, n, &unlimited, &verdict, &count, &after),
+	assert_err(store_sent_add(f->store, list, n, &unlimited, &arena, &verdict, &count, &after),
 	           ERR_LIMIT);
-	assert_ok(store_sent_add(f->store, list, n - 1, &unlimited, &verdict, &count, &after));
+	assert_ok(store_sent_add(f->store, list, n - 1, &unlimited, &arena, &verdict, &count,
+	                         &after));
 	assert_int_equal(after.n_first, n - 1);
 	base_free(list);
 	base_free(text);
@@ -201,6 +227,7 @@ int main(void)
 	        TEST(one_address_is_one_stranger_and_as_many_recipients_as_given),
 	        TEST(the_day_rolls),
 	        TEST(what_was_not_sent_is_taken_back),
+	        TEST(who_was_not_written_to_stays_a_stranger),
 	        TEST(counts_outlive_the_process),
 	        TEST(too_many_recipients_are_refused),
 	        TEST(an_account_of_version_1_is_migrated),
