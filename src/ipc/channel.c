@@ -140,6 +140,13 @@ static void put_fds(struct msghdr *message, uint8_t *control, const int *fds, si
 	memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * n_fds);
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * (int64_t)1000 + now.tv_nsec / 1000000;
+}
+
 static struct status send_packet(struct ipc_channel *channel, const struct header *header,
                                  struct slice payload, const int *fds, size_t n_fds)
 {
@@ -154,14 +161,14 @@ static struct status send_packet(struct ipc_channel *channel, const struct heade
 	} bytes = {.from = payload.p}; /* iovec is shared by reading and writing */
 	struct iovec parts[2] = {{&copy, sizeof(copy)}, {bytes.to, payload.n}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = payload.n ? 2 : 1};
-	int flags = MSG_NOSIGNAL | (channel->options.never_block ? MSG_DONTWAIT : 0);
+	int64_t until_ms = monotonic_ms() + IPC_SEND_TIMEOUT_MS;
 
 	if (payload.n > IPC_PACKET_MAX || n_fds > IPC_FDS_MAX)
 		return fail(ERR_LIMIT, "message to another room is too large");
 	if (n_fds > 0)
 		put_fds(&message, control.bytes, fds, n_fds);
 	for (;;) {
-		if (sendmsg(channel->fd, &message, flags) >= 0)
+		if (sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 			return ok();
 		if (errno == EAGAIN && channel->options.never_block) {
 			shutdown(channel->fd, SHUT_RDWR);
@@ -169,7 +176,10 @@ static struct status send_packet(struct ipc_channel *channel, const struct heade
 		}
 		if (errno == EAGAIN) {
 			struct pollfd ready = {.fd = channel->fd, .events = POLLOUT};
-			poll(&ready, 1, -1);
+			int64_t left_ms = until_ms - monotonic_ms();
+			if (left_ms <= 0)
+				return fail(ERR_TIMEOUT, "the other room does not read");
+			poll(&ready, 1, (int)left_ms);
 		} else if (errno != EINTR) {
 			return fail(ERR_CLOSED, "the other room is gone");
 		}
@@ -353,13 +363,6 @@ struct status ipc_channel_pump(struct ipc_channel *channel)
 }
 
 /* ---- calling ---- */
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * (int64_t)1000 + now.tv_nsec / 1000000;
-}
 
 static void forget_wait(struct ipc_channel *channel, struct ipc_wait *wait)
 {

@@ -15,9 +15,10 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-#define IPC_PACKET_MAX ((size_t)128 * 1024) /* bytes of one message */
-#define IPC_FDS_MAX    4u
-#define IPC_CALLS_MAX  4096u /* calls that wait at the same time on one channel */
+#define IPC_PACKET_MAX      ((size_t)128 * 1024) /* bytes of one message */
+#define IPC_SEND_TIMEOUT_MS 30000 /* a room that reads nothing for so long is not waited for */
+#define IPC_FDS_MAX         4u
+#define IPC_CALLS_MAX       4096u /* calls that wait at the same time on one channel */
 
 struct ipc_channel;
 

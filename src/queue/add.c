@@ -229,6 +229,7 @@ static struct status insert_entry(struct tx *tx, const struct adding *a, size_t 
 	                        at == SIZE_MAX ? slice_empty() : slice_from(m->sender, at + 1),
 	                .domain = entry.domain,
 	                .transport = entry.transport,
+	                .mailbox = queue_mailbox_hash(entry.recipient),
 	                .next_ms = entry.next_ms,
 	                .deadline_ms = m->deliver_by_mode == QUEUE_BY_NONE ? 0 : m->deliver_by_ms,
 	                .priority = m->priority,

@@ -85,7 +85,6 @@ struct status queue_clean(struct queue *queue, bool *ret_more)
 struct reporting {
 	struct request request;
 	const struct queue_report *report;
-	enum queue_suppress suppress;
 	uint64_t n_matched;
 };
 
@@ -139,8 +138,6 @@ static struct status note(struct tx *tx, struct reporting *r, bool retired,
 	attempt_complete(&attempt);
 	TRY(history_add(tx->db, row->entry.id, row->n_history, &attempt));
 	TRY(set_n_history(tx, retired, row));
-	if (slice_ieq_str(r->report->action, "failed"))
-		TRY(suppress_after(tx, row, r->suppress, &attempt));
 	r->n_matched++;
 	return ok();
 }
@@ -197,9 +194,9 @@ static struct status run_report(struct tx *tx, struct request *request)
 }
 
 struct status queue_report(struct queue *queue, const struct queue_report *report,
-                           enum queue_suppress suppress, uint64_t *ret_n_matched)
+                           uint64_t *ret_n_matched)
 {
-	struct reporting r = {.request.run = run_report, .report = report, .suppress = suppress};
+	struct reporting r = {.request.run = run_report, .report = report};
 	if (report->message_id.n == 0 && report->envid.n == 0)
 		return fail(ERR_NOT_FOUND, "the report does not say what it is about");
 	TRY(writer_do(queue, &r.request));

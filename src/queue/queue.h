@@ -127,6 +127,7 @@ struct queue_entry {
 struct queue_brief {
 	int64_t id, message;
 	struct slice account, sender_domain, domain, transport;
+	uint32_t mailbox; /* queue_mailbox_hash of the recipient */
 	int64_t next_ms;
 	int64_t deadline_ms; /* 0: none */
 	int priority;
@@ -134,6 +135,10 @@ struct queue_brief {
 	enum queue_tls_wish require_tls;
 	bool hold;
 };
+
+/* The same for all spellings of a local part that commonly mean one mailbox: case and "+tag" do not
+ * count. To keep recipients of one domain apart where they must not wait for each other. */
+uint32_t queue_mailbox_hash(struct slice recipient);
 
 /* Called after a commit, in the order of commits; what one commit changed between begin and end,
  * which may be NULL. It must not call the queue. */
@@ -364,9 +369,10 @@ struct status queue_suppress_find(struct queue *queue, struct slice account, str
 struct queue_report {
 	struct slice account, message_id, envid, recipient, action, status, diagnostic;
 };
-/* Noted in the history of every entry that it is about; NOT_FOUND when there is none. */
+/* Noted in the history of every entry that it is about; NOT_FOUND when there is none. Nothing else
+ * follows from it: anybody can write such a report who has seen the message's id. */
 struct status queue_report(struct queue *queue, const struct queue_report *report,
-                           enum queue_suppress suppress, uint64_t *ret_n_matched);
+                           uint64_t *ret_n_matched);
 
 /* Removes retired entries and submission ids past their time: a bounded piece of it. *ret_more:
  * there is more. */

@@ -1,6 +1,8 @@
 /* Rows to structs and back: entries, retired entries, messages, histories. */
 #include "queue/queue_private.h"
 
+#include "base/hash.h"
+
 enum message_flag {
 	FLAG_8BIT = 1,
 	FLAG_UTF8 = 2,
@@ -111,6 +113,17 @@ struct status row_find(struct db *db, int64_t entry, struct arena *arena, struct
 	return arena_failed(arena) ? fail(ERR_LIMIT, "an entry is too large") : ok();
 }
 
+uint32_t queue_mailbox_hash(struct slice recipient)
+{
+	static const struct hash_key fixed = {0x6d61696c626f78, 0x6c616e65};
+	uint8_t folded[64];
+	size_t n = 0, end = MIN(slice_rindex(recipient, '@'), recipient.n);
+	end = MIN(end, slice_index(recipient, '+'));
+	for (; n < MIN(end, sizeof(folded)); n++)
+		folded[n] = ascii_lower(recipient.p[n]);
+	return (uint32_t)hash_slice(fixed, slice_of(folded, n));
+}
+
 void row_brief(const struct entry_row *row, struct queue_brief *ret_brief)
 {
 	const struct queue_entry *e = &row->entry;
@@ -123,6 +136,7 @@ void row_brief(const struct entry_row *row, struct queue_brief *ret_brief)
 	        .sender_domain = at == SIZE_MAX ? slice_empty() : slice_from(e->sender, at + 1),
 	        .domain = e->domain,
 	        .transport = e->transport,
+	        .mailbox = queue_mailbox_hash(e->recipient),
 	        .next_ms = e->next_ms,
 	        .deadline_ms = e->by_mode == QUEUE_BY_NONE || is_told ? 0 : e->deliver_by_ms,
 	        .priority = e->priority,

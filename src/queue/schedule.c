@@ -307,6 +307,7 @@ void queue_schedule_put(struct queue_schedule *s, const struct queue_brief *brie
 		release_names(s, &old);
 	struct slot *slot = slot_at(s, index);
 	slot->message = brief->message;
+	slot->mailbox = brief->mailbox;
 	slot->due_ms = brief->next_ms;
 	slot->n_attempts = (uint16_t)MIN(brief->n_attempts, (uint32_t)MAX_N_ATTEMPTS);
 	slot->priority = (int8_t)MAX(MIN(brief->priority, 9), -9);
@@ -363,6 +364,7 @@ static void place_slot(struct queue_schedule *s, uint32_t index, int64_t now_ms)
 	        .sender_domain = name_text(s, slot->sender_domain),
 	        .domain = name_text(s, slot->domain),
 	        .transport = name_text(s, slot->transport),
+	        .mailbox = slot->mailbox,
 	        .next_ms = slot->due_ms,
 	        .deadline_ms = slot->deadline_ms,
 	        .priority = slot->priority,

@@ -63,7 +63,7 @@ static bool is_destination(const void *element, struct slice key)
 static uint32_t first_limit(const struct queue_schedule *s, enum queue_place_kind kind)
 {
 	if (kind == QUEUE_PLACE_LOCAL)
-		return MAX(s->options.max_local / 2, 1u);
+		return MAX(s->options.max_local / 4, 1u);
 	return MAX(MIN(LIMIT_AT_FIRST, s->options.max_per_destination), 1u);
 }
 

@@ -31,6 +31,7 @@ struct slot {
 	int64_t id, message;
 	int64_t due_ms, deadline_ms;
 	uint32_t sender, sender_domain, domain, transport;
+	uint32_t mailbox;
 	uint32_t lane;    /* READY */
 	uint32_t heap_at; /* TIMED */
 	struct link link; /* READY: in its lane */

@@ -255,8 +255,8 @@ static void test_local_mail_has_slots_of_its_own(void **state)
 	(void)state;
 	for (int64_t id = 1; id <= 20; id++)
 		put(s, id, id, "me", id % 2 ? "remote.example" : id % 4 ? "local1" : "local2", 0);
-	/* One remote, two for each of the local places. */
-	assert_int_equal(take_all(s, 0, batches, 10), 5);
+	/* One remote, a quarter of the local slots for each of the local places. */
+	assert_int_equal(take_all(s, 0, batches, 10), 3);
 	queue_schedule_free(s);
 }
 

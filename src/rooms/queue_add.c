@@ -137,16 +137,6 @@ void queue_on_add(struct queue_door *door, struct ipc_packet *packet, const Door
 
 /* ---- reports that came in ---- */
 
-/* "smtp; 550 5.1.1 ..." or "550 ...": the code, 0 when there is none. */
-static uint32_t code_in(struct slice diagnostic)
-{
-	struct slice kind, rest;
-	uint32_t code = 0;
-	if (slice_cut(diagnostic, ';', &kind, &rest))
-		diagnostic = slice_trim(rest);
-	return slice_to_u32(slice_sub(diagnostic, 0, 3), 599, &code) ? code : 0;
-}
-
 static struct slice with_brackets(struct slice id, struct arena *arena)
 {
 	if (id.n == 0 || id.p[0] == '<')
@@ -167,13 +157,7 @@ void queue_on_reported(struct queue_door *door, struct ipc_packet *packet,
 	        .diagnostic = cut(reported->diagnostic, QUEUE_TEXT_MAX / 2),
 	};
 	Door__QueueReply reply = DOOR__QUEUE_REPLY__INIT;
-	uint32_t code = code_in(report.diagnostic);
-	/* Without a code its status speaks: 5.x.x is as good as 500. */
-	if (code == 0 && slice_starts(report.status, SLICE("5.")))
-		code = 500;
-	struct status status =
-	        queue_report(door->room->queue, &report, queue_suppress_of(code, report.status),
-	                     &reply.n_changed);
+	struct status status = queue_report(door->room->queue, &report, &reply.n_changed);
 	log_info(packet->cid, "report came in", LOG_STR("account", door->name),
 	         LOG_SLICE("message_id", report.message_id), LOG_SLICE("to", report.recipient),
 	         LOG_SLICE("action", report.action), LOG_UINT("matched", reply.n_changed));
