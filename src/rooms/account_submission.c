@@ -337,6 +337,25 @@ static char *print_orcpt(const struct smtp_rcpt_params *params, struct arena *ar
 	                    SLICE_FMT(params->orcpt_address));
 }
 
+/* Postmaster at our host name, or at no domain, is ours although the host name need be no domain of
+ * ours: the queue is given an address of the account that it leads to. */
+static char *postmaster_address(const struct config_account *account, struct arena *arena)
+{
+	const char *address = account->addresses.n > 0 ? account->addresses.v[0].s : "";
+	return *address == '@' ? arena_printf(arena, "postmaster%s", address)
+	                       : arena_cstr(arena, slice_str(address));
+}
+
+static char *address_of(struct submission *s, const struct smtp_path *to)
+{
+	struct config_lookup found;
+	config_lookup_address(s->config->config, to->localpart, domain_of(to), &found);
+	if (found.kind == CONFIG_LOOKUP_ACCOUNT && found.match == CONFIG_MATCH_POSTMASTER &&
+	    !config_domain_find(s->config->config, domain_of(to)))
+		return postmaster_address(found.account, &s->arena);
+	return print_path(to, &s->arena);
+}
+
 static void add_recipients(struct submission *s, const struct smtp_envelope *e, Door__QueueAdd *add)
 {
 	Door__QueueRecipient *items = ARENA_ARRAY(&s->arena, e->n_rcpts, Door__QueueRecipient);
@@ -346,11 +365,7 @@ static void add_recipients(struct submission *s, const struct smtp_envelope *e, 
 		if (is_repeated(rcpt))
 			continue;
 		door__queue_recipient__init(&items[i]);
-		items[i].address = print_path(&rcpt->to, &s->arena);
-		if (rcpt->to.kind == SMTP_PATH_POSTMASTER)
-			items[i].address =
-			        arena_printf(&s->arena, "%.*s@%s", SLICE_FMT(rcpt->to.localpart),
-			                     s->config->config->hostname_ascii);
+		items[i].address = address_of(s, &rcpt->to);
 		items[i].notify = rcpt->params.notify;
 		items[i].orcpt = print_orcpt(&rcpt->params, &s->arena);
 		add->recipients[add->n_recipients++] = &items[i];
