@@ -80,13 +80,17 @@ static struct status find_owner(const struct config *config, uid_t *ret_uid, gid
 	return ok();
 }
 
-static struct status own_directory(const char *path, uid_t uid, gid_t gid, struct os_fault *fault)
+/* DATA belongs to the server's user, who could put a link where the directory is looked for: what
+ * is given away is the directory that was opened, and of `vault` no link is followed. */
+static struct status own_directory(const char *path, int flags, uid_t uid, gid_t gid,
+                                   struct os_fault *fault)
 {
 	TRY(file_mkdir_all(AT_FDCWD, path, 0700, fault));
 	struct stat st;
-	if (stat(path, &st) < 0)
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return os_fail(fault, errno, "cannot look at", path);
-	if (geteuid() == 0 && (st.st_uid != uid || st.st_gid != gid) && chown(path, uid, gid) < 0)
+	if (geteuid() == 0 && (st.st_uid != uid || st.st_gid != gid) && fchown(fd, uid, gid) < 0)
 		return os_fail(fault, errno, "cannot give away", path);
 	return ok();
 }
@@ -111,8 +115,8 @@ static struct status change_offline(const struct config *config,
 	CLEANUP(fd_close) int dir_fd = -1;
 	TRY(find_owner(config, &uid, &gid, fault));
 	snprintf(path, sizeof(path), "%s/vault", config->data_directory.s);
-	TRY(own_directory(config->data_directory.s, uid, gid, fault));
-	TRY(own_directory(path, uid, gid, fault));
+	TRY(own_directory(config->data_directory.s, 0, uid, gid, fault));
+	TRY(own_directory(path, O_NOFOLLOW, uid, gid, fault));
 	bool other = geteuid() == 0 && uid != 0;
 	gid_t own_gid = getegid();
 	if (other && (setegid(gid) < 0 || seteuid(uid) < 0))

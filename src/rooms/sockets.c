@@ -34,10 +34,18 @@ static struct status listen_unix(const char *path, mode_t mode, int *ret_fd,
 	CLEANUP(fd_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return os_fail(ret_fault, errno, "socket", NULL);
+	if (fchmod(fd, mode) < 0)
+		return os_fail(ret_fault, errno, "fchmod", path);
 	(void)file_unlink(AT_FDCWD, path, NULL);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return os_fail(ret_fault, errno, "bind", path);
-	if (chmod(path, mode) < 0 || listen(fd, 16) < 0)
+	/* bind gives the file the socket's mode, less the umask (this process has one thread). A
+	 * chmod of the path would follow what the directory's owner puts there meanwhile. */
+	mode_t umask_before = umask(0);
+	bool bound = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	int error = errno;
+	umask(umask_before);
+	if (!bound)
+		return os_fail(ret_fault, error, "bind", path);
+	if (listen(fd, 16) < 0)
 		return os_fail(ret_fault, errno, "listen", path);
 	*ret_fd = TAKE_FD(fd);
 	return ok();

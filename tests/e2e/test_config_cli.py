@@ -8,6 +8,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import ssl
 import subprocess
@@ -149,6 +150,22 @@ class Offline(unittest.TestCase):
         self.assertNotIn(answer["password"].encode(), verifier.read_bytes())
         self.run_ok("account", "rm", "bob")
         self.assertFalse(verifier.exists())
+
+    def test_root_follows_no_link_of_the_servers_user(self):
+        """Nothing is given away but DATA/vault itself."""
+        harness.need_root(self, "gives files away")
+        data, victim = pathlib.Path(self.folder.name) / "data", pathlib.Path(self.folder.name) / "victim"
+        data.mkdir(exist_ok=True)
+        victim.mkdir()
+        os.chown(data, 65534, 65534)
+        shutil.rmtree(data / "vault", ignore_errors=True)
+        (data / "vault").symlink_to(victim)
+        self.run_bad("account", "password", "ada", text="a good password\n", says="vault")
+        self.assertEqual((victim.stat().st_uid, list(victim.iterdir())), (0, []))
+        (data / "vault").unlink()
+        os.chmod(self.folder.name, 0o711)  # the other user must get there
+        self.run_ok("account", "password", "ada", text="a good password\n")
+        self.assertEqual((data / "vault").stat().st_uid, 65534)
 
     def test_a_password_is_asked_for_twice_without_echo(self):
         master, slave = pty.openpty()

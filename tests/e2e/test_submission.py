@@ -16,6 +16,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 import threading
 import time
@@ -378,6 +379,12 @@ class Submission(harness.ServerCase):
             client.command(b"MAIL FROM:<user1@localhost>", 550)
             client.command(b"MAIL FROM:<user4@localhost>", 250)
             client.command(b"QUIT", 221)
+
+    def test_sockets_have_their_modes(self):
+        data = self.server.data / "data"
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir() if path.is_socket()}
+        self.assertEqual(modes.pop("submit.sock"), 0o666)
+        self.assertEqual(set(modes.values()), {0o600})
 
     def test_the_local_socket_refuses_others(self):
         harness.need_root(self, "becomes another Unix user")
