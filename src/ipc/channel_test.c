@@ -3,6 +3,7 @@
 #include "ipc/channel.h"
 #include "ipc/door.h"
 #include "ipc/room.h"
+#include "vault.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -206,6 +207,24 @@ static void only_the_matrix_introduces(void **state)
 	}
 }
 
+static void what_was_packed_is_overwritten(void **state)
+{
+	uint8_t password[] = "a password";
+	static const uint8_t nothing[sizeof(password)] = {0};
+	Door__VaultRequest request = DOOR__VAULT_REQUEST__INIT;
+	Door__VerifyPlain verify = DOOR__VERIFY_PLAIN__INIT;
+	struct door_packed packed;
+	(void)state;
+	verify.password = door_binary(slice_of(password, sizeof(password)));
+	request.body_case = DOOR__VAULT_REQUEST__BODY_VERIFY_PLAIN;
+	request.verify_plain = &verify;
+	door_pack(&request.base, &packed);
+	size_t at = slice_find(packed.bytes, slice_of(password, sizeof(password)));
+	assert_true(at != SIZE_MAX && at + sizeof(password) <= sizeof(packed.small));
+	door_packed_done(&packed);
+	assert_memory_equal(packed.small + at, nothing, sizeof(nothing));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +234,7 @@ int main(void)
 	        cmocka_unit_test(hostile_packets_end_the_channel_only),
 	        cmocka_unit_test(an_oversized_message_is_refused_by_the_sender),
 	        cmocka_unit_test(a_door_message_round_trips),
+	        cmocka_unit_test(what_was_packed_is_overwritten),
 	        cmocka_unit_test(only_the_matrix_introduces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,8 +70,10 @@ void door_pack(const ProtobufCMessage *message, struct door_packed *ret_packed)
 	ret_packed->bytes = slice_of(at, n);
 }
 
+/* What passes through doors may be a password. */
 void door_packed_done(struct door_packed *packed)
 {
+	explicit_bzero((void *)(uintptr_t)packed->bytes.p, packed->bytes.n);
 	base_free(packed->memory);
 	packed->memory = NULL;
 }

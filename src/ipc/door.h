@@ -17,7 +17,7 @@
 ProtobufCMessage *door_unpack(const ProtobufCMessageDescriptor *descriptor, struct slice payload,
                               struct arena *arena);
 
-/* A packed message: on the heap; the caller frees bytes.p with base_free via door_packed_done. */
+/* A packed message; door_packed_done overwrites and frees it. */
 struct door_packed {
 	struct slice bytes;
 	uint8_t *memory;

@@ -167,6 +167,23 @@ static struct status set_secret(const struct vault_work *work)
 	return status;
 }
 
+static void wipe(ProtobufCBinaryData bytes)
+{
+	if (bytes.data)
+		explicit_bzero(bytes.data, bytes.len);
+}
+
+/* Passwords and secrets do not stay in memory that is freed. */
+static void wipe_request(const Door__VaultRequest *request)
+{
+	if (request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_PLAIN)
+		wipe(request->verify_plain->password);
+	else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SET_PASSWORD)
+		wipe(request->set_password->password);
+	else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SET_SECRET)
+		wipe(request->set_secret->value);
+}
+
 static void run_work(void *context)
 {
 	struct vault_work *work = context;
@@ -204,6 +221,7 @@ static void run_work(void *context)
 	explicit_bzero(signature, sizeof(signature));
 	ipc_channel_unref(work->channel);
 	atomic_fetch_sub(&work->room->n_workers, 1);
+	wipe_request(work->request);
 	arena_done(&work->arena);
 	base_free(work);
 }
@@ -225,6 +243,7 @@ static void start_work(struct vault_door *door, const struct ipc_packet *packet,
 	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
 	answer(door->channel, packet, fail(ERR_BUSY, "too many logins at once"), &reply);
 	ipc_channel_unref(work->channel);
+	wipe_request(work->request);
 	arena_done(&work->arena);
 	base_free(work);
 }
