@@ -466,6 +466,7 @@ class Submission(harness.ServerCase):
     def test_no_password_in_the_log(self):
         """A line that is refused is logged, but for what may be a password."""
         secret = base64.b64encode(b"\0user1@localhost\0not-for-the-log")
+        before = self.server.log().count('line="AUTH PLAIN"')
         with submit(self.server, "user1@localhost") as client:
             client.command(b"AUTH PLAIN " + secret, 503)
             client.command(b"AUTH LOGIN", 503)
@@ -473,7 +474,7 @@ class Submission(harness.ServerCase):
         with wire.Smtp(self.server.smtp) as client:
             client.ehlo()
             client.command(b"AUTH PLAIN " + secret, 503)
-        self.assertTrue(harness.wait_for(lambda: self.server.log().count('line="AUTH PLAIN"') == 2))
+        self.assertTrue(harness.wait_for(lambda: self.server.log().count('line="AUTH PLAIN"') >= before + 2))
         self.assertNotIn(secret.decode(), self.server.log())
         self.assertNotIn(base64.b64encode(b"not-for-the-log").decode(), self.server.log())
 
