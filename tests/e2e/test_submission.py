@@ -24,6 +24,7 @@ import unittest
 
 import harness
 import mail
+import npm
 import wire
 
 MECHANISMS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]
@@ -692,6 +693,25 @@ class Submission(harness.ServerCase):
         self.run_tool("mutt", "-F", home / "rc", "-s", "by mutt", "--", "user2@localhost", text="Hello.\n",
                       env={**os.environ, "HOME": str(home), "TERM": "dumb"})
         self.assertEqual(len(mail.arrived(self.server, "user2@localhost", b"Subject: by mutt")), 1)
+
+    def test_nodemailer(self):
+        """What graphical mail programs send: alternatives, an attachment, names beyond ASCII, over both kinds of TLS."""
+        self.need_queue()
+        try:
+            modules = npm.ensure()
+        except npm.Unavailable as why:
+            self.skipTest(str(why))
+        for secure, (ip, port) in (("tls", self.server.submissions), ("starttls", self.server.submission)):
+            output = self.run_tool("node", modules.parent / "submit.js", ip, port, "user1@localhost", harness.PASSWORD,
+                                   secure, "user2@localhost", f"nodemailer {secure}")
+            self.assertIn("Message accepted", output)
+            whole, = mail.arrived(self.server, "user2@localhost", f"Subject: nodemailer {secure}".encode())
+            message = mail.parsed(whole)
+            self.assertEqual(message["From"].addresses[0].display_name, "Gr\u00fc\u00dfe & K\u00fcsse")
+            self.assertEqual(message.get_body(("plain",)).get_content().replace("\r\n", "\n").rstrip("\n"),
+                             "Gr\u00fc\u00dfe\n.dot")
+            attachment, = message.iter_attachments()
+            self.assertEqual((attachment.get_filename(), attachment.get_content()), ("na\u00efve.bin", b"\0\1\2\xff"))
 
 
 @harness.mailkeep_only
