@@ -191,14 +191,20 @@ void house_room_ready(struct house_room *room, const char *sandbox)
 	tell_when_all_ready(room->house);
 }
 
+void house_forget_channel(struct house *house, struct ipc_channel *channel)
+{
+	epoll_ctl(house->epoll_fd, EPOLL_CTL_DEL, ipc_channel_fd(channel), NULL);
+	ipc_channel_close(channel);
+	ipc_channel_unref(channel);
+}
+
 void house_room_ended(struct house_room *room)
 {
 	struct process_end end = {0};
 	if (!is_ok(process_reap(&room->process, &end)))
 		return;
 	int64_t lived_ms = clock_monotonic_ms(clock_real()) - room->started_ms;
-	ipc_channel_close(room->channel);
-	ipc_channel_unref(room->channel);
+	house_forget_channel(room->house, room->channel);
 	room->channel = NULL;
 	if (room->house->stopping) {
 		room->state = ROOM_STOPPED;

@@ -106,6 +106,10 @@ struct house_room *house_room_find(struct house *house, enum ipc_room id); /* a 
 void house_start_due(struct house *house);          /* starts what waits and is due */
 int house_next_start_ms(const struct house *house); /* for epoll; -1 */
 void house_room_ended(struct house_room *room);     /* its process has ended */
+/* Closes the channel of a room that has ended. Who waits for an introduction may still hold it as
+ * the asker: its descriptor then lives on and must not stay in the event loop, whose tag would
+ * point to what is gone. */
+void house_forget_channel(struct house *house, struct ipc_channel *channel);
 void house_send_listener(struct house_room *room, const struct house_listener *listener);
 void house_stop(struct house *house); /* everything, in order; returns when done */
 void house_room_ready(struct house_room *room, const char *sandbox);

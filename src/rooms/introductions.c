@@ -217,8 +217,7 @@ void house_account_gone(struct house_account *account)
 		base_free(pending);
 		house->n_pending--;
 	}
-	ipc_channel_close(account->channel);
-	ipc_channel_unref(account->channel);
+	house_forget_channel(house, account->channel);
 	base_free(account);
 }
 
