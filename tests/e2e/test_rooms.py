@@ -2,6 +2,7 @@
 
 import os
 import signal
+import smtplib
 import threading
 import time
 
@@ -95,6 +96,34 @@ class Kill(harness.ServerCase):
             other.command(b"NOOP")
             other.command(b"APPEND INBOX %b", mail.message("goes-on"))
         self.assertEqual(mail.look(self.server, "user3@localhost"), [])
+
+    def test_a_room_may_end_while_it_waits_for_another(self):
+        """An account room asks for the queue while that is down, and is killed: the supervisor goes on."""
+        for _ in range(7):  # each time the queue's pause before its next start doubles
+            self.assertTrue(harness.wait_for(lambda: self.server.rooms("queue")))
+            for pid in self.server.rooms("queue"):
+                os.kill(pid, signal.SIGKILL)
+            harness.wait_for(lambda: not self.server.rooms("queue"), 2, every=0.005)
+        mine = set(self.server.rooms("account"))
+
+        def submit():
+            try:
+                with smtplib.SMTP(*self.server.submission, timeout=20) as client:
+                    client.login("user2@localhost", harness.PASSWORD)
+                    client.sendmail("user2@localhost", ["user3@localhost"], mail.message("waits", sender="user2@localhost"))
+            except (OSError, smtplib.SMTPException):
+                pass  # its room was killed
+
+        sender = threading.Thread(target=submit)
+        sender.start()
+        self.assertTrue(harness.wait_for(lambda: set(self.server.rooms("account")) - mine, 10, every=0.01))
+        time.sleep(0.3)  # it has asked by now
+        for pid in set(self.server.rooms("account")) - mine:
+            os.kill(pid, signal.SIGKILL)
+        sender.join()
+        self.assertTrue(harness.wait_for(lambda: self.server.rooms("queue"), 20), "the queue came back")
+        self.assertIsNone(self.server.process.poll(), "the supervisor lives")
+        mail.look(self.server, "user2@localhost")
 
     def test_the_house_ends_with_its_supervisor(self):
         server = harness.Server(accounts=1).start()
