@@ -15,6 +15,7 @@
 #define WORKER_STACK     ((size_t)128 * 1024)
 #define WORKER_IDLE_S    5
 #define MAX_LOCAL        32u
+#define LOCAL_SHARES     64u
 #define RECORD_PAUSE_US  1000000
 #define RECORD_TRIES_MAX 5 /* for what is not the disk's passing trouble */
 #define LONG_SLEEP_MS    60000
@@ -93,8 +94,9 @@ static void place(void *context, const struct queue_brief *brief, struct queue_p
 	}
 	if (config_domain_find(config, brief->domain)) {
 		ret_place->kind = QUEUE_PLACE_LOCAL;
-		snprintf(ret_place->key, sizeof(ret_place->key), "here %.*s",
-		         SLICE_FMT(brief->domain));
+		/* A room that hangs holds up its own share of the mailboxes only. */
+		snprintf(ret_place->key, sizeof(ret_place->key), "here %u %.*s",
+		         brief->mailbox % LOCAL_SHARES, SLICE_FMT(brief->domain));
 		return;
 	}
 	delivery_choose(
