@@ -317,11 +317,11 @@ const struct config_field config_fields[] = {
          .doc = "How long the record of a message that was delivered or failed is kept, without "
                 "its text: for `mailkeep queue retired`, for matching reports that come in and "
                 "for the suppression list. 0s: not at all."},
-        {CONFIG_SERVER, "queue.max_connections", CONFIG_COUNT, AT(queue.max_connections), "100",
+        {CONFIG_SERVER, "queue.max_connections", CONFIG_COUNT, AT(queue.max_connections), "200",
          .min = 1, .max = 2000, .doc = "Deliveries to other servers at one time."},
         {CONFIG_SERVER, "queue.max_per_destination", CONFIG_COUNT, AT(queue.max_per_destination),
          "20", .min = 1, .max = 1000,
-         .doc = "Of these to one domain or transport. It begins with few and grows as they "
+         .doc = "Of these to one domain or transport. It begins with one and grows as they "
                 "succeed."},
         {CONFIG_SERVER, "queue.max_messages", CONFIG_COUNT, AT(queue.max_messages), "1000000",
          .min = 1, .max = 100000000,

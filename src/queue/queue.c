@@ -1,7 +1,7 @@
 /* The queue's life: opened, counted, closed. */
 #include "queue/queue_private.h"
 
-#define INLINE_MAX_DEFAULT ((uint64_t)256 * 1024)
+#define INLINE_MAX_DEFAULT ((uint64_t)64 * 1024)
 
 static struct status read_number(struct db *db, const char *sql, int64_t *ret_number)
 {

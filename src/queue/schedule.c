@@ -2,6 +2,7 @@
 #include "queue/schedule_private.h"
 
 #define PROMOTE_MAX    4096u /* entries placed in one call */
+#define LIMIT_AT_FIRST 5u    /* attempts at a time at a destination that was reached once */
 #define SWEEP_EVERY    4096u /* ended attempts between two looks for forgotten destinations */
 #define MAX_N_ATTEMPTS UINT16_MAX
 
@@ -156,7 +157,7 @@ static uint32_t sender_get(struct queue_schedule *s, struct slice name)
 		sender->name = text_of(name);
 		for (unsigned kind = 0; kind < N_KINDS; kind++)
 			for (unsigned u = 0; u < N_URGENCIES; u++)
-				sender->lanes[kind][u] = EMPTY_LIST;
+				sender->fresh[kind][u] = sender->served[kind][u] = EMPTY_LIST;
 	}
 	sender_at(s, index)->n_users++;
 	return index;
@@ -445,7 +446,10 @@ static void take_batch(struct queue_schedule *s, uint32_t lane, struct queue_bat
 	d->n_running++;
 	sender_at(s, sender)->n_users++; /* until the batch ends */
 	sender_at(s, sender)->n_running += kind != KIND_LOCAL;
+	sender_at(s, sender)->n_unproven += is_unproven(kind);
 	s->n_running[kind]++;
+	if (is_unproven(kind))
+		token_spend(s);
 	lane_end_turn(s, lane);
 	uint32_t index = lane_at(s, lane)->slots.head;
 	struct slot first = *slot_at(s, index);
@@ -459,6 +463,7 @@ static void take_batch(struct queue_schedule *s, uint32_t lane, struct queue_bat
 bool queue_schedule_take(struct queue_schedule *s, int64_t now_ms, struct queue_batch *ret_batch)
 {
 	promote(s, now_ms);
+	tokens_refill(s, now_ms);
 	if (take_resting(s, now_ms, ret_batch))
 		return true;
 	uint32_t lane = lane_choose(s);
@@ -489,37 +494,57 @@ int64_t queue_schedule_wake_ms(const struct queue_schedule *s, int64_t now_ms)
 	int64_t wake_ms = s->n_heap > 0 ? slot_at(s, s->heap[0])->due_ms : INT64_MAX;
 	if (s->n_deadlines > 0)
 		wake_ms = MIN(wake_ms, s->deadlines[0].at_ms);
+	if (s->wants_token)
+		wake_ms = MIN(wake_ms, now_ms + token_wait_ms(s));
 	return wake_ms == INT64_MAX ? wake_ms : MAX(wake_ms, now_ms);
 }
 
 /* ---- ending ---- */
 
-static void learn(struct queue_schedule *s, struct destination *d,
+static void learn_failure(struct queue_schedule *s, struct destination *d, const char *why,
+                          int64_t now_ms)
+{
+	d->n_failures++;
+	d->limit = 1;
+	d->n_good = 0;
+	d->proven = false;
+	d->failed_ms = now_ms;
+	d->rests_until_ms = now_ms + s->options.rest_ms;
+	base_free(d->why);
+	d->why = base_strdup(why ? why : "");
+}
+
+static void learn_success(struct queue_schedule *s, struct destination *d)
+{
+	d->n_failures = 0;
+	d->rests_until_ms = 0;
+	if (!d->proven) {
+		d->proven = true;
+		d->limit = MAX(MIN(LIMIT_AT_FIRST, s->options.max_per_destination), 1u);
+	} else if (++d->n_good >= d->limit && d->limit < s->options.max_per_destination) {
+		d->limit++;
+		d->n_good = 0;
+	}
+}
+
+/* True when what waits for it belongs elsewhere now. */
+static bool learn(struct queue_schedule *s, struct destination *d,
                   const struct queue_feedback *feedback, int64_t now_ms)
 {
+	bool was_proven = d->proven;
 	if (feedback->recipient_limit)
 		d->recipient_limit = feedback->recipient_limit;
 	if (d->kind == QUEUE_PLACE_LOCAL)
-		return;
+		return false;
 	if (feedback->unreachable) {
-		d->n_failures++;
-		d->limit = 1;
-		d->n_good = 0;
-		d->failed_ms = now_ms;
-		d->rests_until_ms = now_ms + s->options.rest_ms;
-		base_free(d->why);
-		d->why = base_strdup(feedback->why ? feedback->why : "");
+		learn_failure(s, d, feedback->why, now_ms);
 	} else if (feedback->busy) {
 		d->limit = MAX(d->limit / 2, 1u);
 		d->n_good = 0;
 	} else if (feedback->reached) {
-		d->n_failures = 0;
-		d->rests_until_ms = 0;
-		if (++d->n_good >= d->limit && d->limit < s->options.max_per_destination) {
-			d->limit++;
-			d->n_good = 0;
-		}
+		learn_success(s, d);
 	}
+	return d->proven != was_proven;
 }
 
 static void end_slot(struct queue_schedule *s, int64_t id)
@@ -544,7 +569,11 @@ void queue_schedule_finish(struct queue_schedule *s, const struct queue_batch *b
 	d->n_running--;
 	s->n_running[batch->kind]--;
 	sender_at(s, batch->sender)->n_running -= batch->kind != KIND_LOCAL;
-	learn(s, d, feedback, now_ms);
+	sender_at(s, batch->sender)->n_unproven -= is_unproven(batch->kind);
+	if (is_unproven(batch->kind) && feedback->reached)
+		token_return(s);
+	if (learn(s, d, feedback, now_ms))
+		destination_regroup(s, batch->destination, now_ms);
 	if (feedback->unreachable)
 		destination_rest(s, batch->destination);
 	destination_unpark(s, batch->destination);
@@ -561,8 +590,8 @@ void queue_schedule_stats(const struct queue_schedule *s, struct queue_schedule_
 {
 	*ret_stats = (struct queue_schedule_stats){
 	        .n_entries = s->slots.n,
-	        .n_running = s->n_running[KIND_LOCAL] + s->n_running[KIND_FRESH] +
-	                     s->n_running[KIND_AGAIN],
+	        .n_running = s->n_running[KIND_LOCAL] + s->n_running[KIND_PROVEN] +
+	                     s->n_running[KIND_FRESH] + s->n_running[KIND_AGAIN],
 	        .n_destinations = s->destinations.n,
 	        .n_ready = s->n_ready,
 	        .memory = pool_memory(&s->slots) + pool_memory(&s->names) +

@@ -7,9 +7,13 @@
  *	- within an account by destination in turn, alternately the one that waits longest and the
  *	  newest, so that a fresh message does not wait behind ten thousand others;
  *	- within a lane by priority, then by time. Entries of one message there go together.
- * A destination has a limit of attempts at a time that grows with success and shrinks with trouble.
- * Half of the slots at most serve what is tried again, so that dead hosts, which answer slowly,
- * leave room for what is fresh; three quarters at most serve one account.
+ * A destination has a limit of attempts at a time: one, until it was reached, then some; the limit
+ * grows with success and shrinks with trouble.
+ *
+ * Hosts that do not answer take half a minute to say so, each. So that what is fresh does not wait
+ * for them: a quarter of the slots is for destinations that have been reached; half of them at most
+ * serve what is tried again, or the unproven destinations of one account; three quarters at most
+ *one account; and unproven attempts begin at a pace, so that slots become free one after the other.
  *
  * A destination that cannot be reached is left alone for a while: what becomes due for it is given
  * out without an attempt, to be deferred for the same reason.

@@ -1,10 +1,10 @@
 /* Lanes, senders and destinations of the schedule: whose turn it is. */
 #include "queue/schedule_private.h"
 
-#define LIMIT_AT_FIRST   5u /* attempts at a time at a destination that nothing is known of */
 #define DESTINATION_KEEP ((int64_t)3600 * 1000)
 #define PROBE_AFTER_MS   30000
-#define NEWEST_OF        4u /* of so many turns all but one go to the newest lane */
+#define NEWEST_OF        4u     /* of so many turns all but one go to the newest lane */
+#define DESTINATIONS_MAX 20000u /* remembered for having been reached */
 
 /* ---- lists ---- */
 
@@ -60,11 +60,10 @@ static bool is_destination(const void *element, struct slice key)
 	return slice_eq_str(key, ((const struct destination *)element)->key);
 }
 
+/* At one that nothing is known of, one attempt finds out. */
 static uint32_t first_limit(const struct queue_schedule *s, enum queue_place_kind kind)
 {
-	if (kind == QUEUE_PLACE_LOCAL)
-		return MAX(s->options.max_local / 4, 1u);
-	return MAX(MIN(LIMIT_AT_FIRST, s->options.max_per_destination), 1u);
+	return kind == QUEUE_PLACE_LOCAL ? MAX(s->options.max_local / 4, 1u) : 1;
 }
 
 uint32_t destination_get(struct queue_schedule *s, const struct queue_place *place, int64_t now_ms)
@@ -99,8 +98,8 @@ static bool is_unused(const struct destination *d)
 void destination_release(struct queue_schedule *s, uint32_t index)
 {
 	const struct destination *d = destination_at(s, index);
-	if (is_unused(d) && d->n_failures == 0 && d->recipient_limit == 0 &&
-	    d->limit == first_limit(s, d->kind))
+	bool is_crowded = s->destinations.n > DESTINATIONS_MAX;
+	if (is_unused(d) && d->n_failures == 0 && (d->kind == QUEUE_PLACE_LOCAL || is_crowded))
 		destination_remove(s, index);
 }
 
@@ -143,13 +142,17 @@ static bool is_full(const struct destination *d)
 
 /* ---- rings ---- */
 
+/* One for whom no unproven attempt is under way goes before those for whom some are. */
 static void sender_enter(struct queue_schedule *s, uint32_t index, unsigned kind)
 {
 	struct sender *sender = sender_at(s, index);
+	uint32_t before = POOL_NONE;
 	if (sender->in_ring[kind])
 		return;
 	sender->in_ring[kind] = true;
-	list_append(&s->senders, SENDER_LINK(kind), &s->rings[kind], index);
+	if (is_unproven(kind) && sender->n_unproven == 0)
+		before = s->rings[kind].head;
+	list_insert_before(&s->senders, SENDER_LINK(kind), &s->rings[kind], before, index);
 }
 
 static void sender_leave(struct queue_schedule *s, uint32_t index, unsigned kind)
@@ -164,26 +167,32 @@ static void sender_leave(struct queue_schedule *s, uint32_t index, unsigned kind
 static bool has_lane(const struct sender *sender, unsigned kind)
 {
 	for (unsigned u = 0; u < N_URGENCIES; u++)
-		if (sender->lanes[kind][u].head != POOL_NONE)
+		if (sender->fresh[kind][u].head != POOL_NONE ||
+		    sender->served[kind][u].head != POOL_NONE)
 			return true;
 	return false;
+}
+
+static struct list *ring_of(struct queue_schedule *s, const struct lane *lane)
+{
+	struct sender *sender = sender_at(s, lane->sender);
+	return lane->served ? &sender->served[lane->kind][lane->urgency]
+	                    : &sender->fresh[lane->kind][lane->urgency];
 }
 
 static void ring_add(struct queue_schedule *s, uint32_t index)
 {
 	struct lane *lane = lane_at(s, index);
 	lane->place = LANE_IN_RING;
-	list_append(&s->lanes, RING_LINK,
-	            &sender_at(s, lane->sender)->lanes[lane->kind][lane->urgency], index);
+	list_append(&s->lanes, RING_LINK, ring_of(s, lane), index);
 	sender_enter(s, lane->sender, lane->kind);
 }
 
 static void ring_remove(struct queue_schedule *s, uint32_t index)
 {
 	struct lane *lane = lane_at(s, index);
-	struct sender *sender = sender_at(s, lane->sender);
-	list_remove(&s->lanes, RING_LINK, &sender->lanes[lane->kind][lane->urgency], index);
-	if (!has_lane(sender, lane->kind))
+	list_remove(&s->lanes, RING_LINK, ring_of(s, lane), index);
+	if (!has_lane(sender_at(s, lane->sender), lane->kind))
 		sender_leave(s, lane->sender, lane->kind);
 }
 
@@ -259,6 +268,8 @@ static unsigned kind_of(const struct slot *slot, const struct destination *d)
 {
 	if (d->kind == QUEUE_PLACE_LOCAL)
 		return KIND_LOCAL;
+	if (d->proven)
+		return KIND_PROVEN;
 	return slot->n_attempts > 0 || d->n_failures > 0 ? KIND_AGAIN : KIND_FRESH;
 }
 
@@ -313,20 +324,97 @@ void lane_take_out(struct queue_schedule *s, uint32_t index)
 		lane_free(s, lane);
 }
 
-/* ---- choosing ---- */
-
-static bool kind_has_room(const struct queue_schedule *s, unsigned kind)
+void destination_regroup(struct queue_schedule *s, uint32_t index, int64_t now_ms)
 {
-	size_t n_remote = s->n_running[KIND_FRESH] + s->n_running[KIND_AGAIN];
-	if (kind == KIND_LOCAL)
-		return s->n_running[KIND_LOCAL] < s->options.max_local;
-	if (kind == KIND_AGAIN && s->n_running[KIND_AGAIN] >= MAX(s->options.max_running / 2, 1u))
-		return false;
-	return n_remote < s->options.max_running;
+	struct list waiting = EMPTY_LIST;
+	uint32_t lane, slot;
+	while ((lane = destination_at(s, index)->lanes.head) != POOL_NONE) {
+		slot = lane_at(s, lane)->slots.head;
+		lane_take_out(s, slot);
+		list_append(&s->slots, SLOT_LINK, &waiting, slot);
+	}
+	while ((slot = waiting.head) != POOL_NONE) {
+		list_remove(&s->slots, SLOT_LINK, &waiting, slot);
+		lane_put(s, slot, index, now_ms);
+	}
 }
 
-static bool sender_has_room(const struct queue_schedule *s, const struct sender *sender)
+/* ---- tokens ---- */
+
+static size_t max_unproven(const struct queue_schedule *s)
 {
+	return MAX(s->options.max_running - s->options.max_running / 4, 1u);
+}
+
+/* Some at once, then as many as fill the slots in TOKENS_FILL_S, which is longer than most attempts
+ * hang. */
+#define TOKENS_FILL_S 40
+#define TOKENS_FEW    2u
+
+static int64_t tokens_max_milli(const struct queue_schedule *s)
+{
+	return (int64_t)MAX(max_unproven(s) / 8, (size_t)TOKENS_FEW) * 1000;
+}
+
+void tokens_refill(struct queue_schedule *s, int64_t now_ms)
+{
+	int64_t passed_ms = MIN(MAX(now_ms - s->tokens_at_ms, 0), TOKENS_FILL_S * 1000);
+	int64_t more = passed_ms * (int64_t)max_unproven(s) / TOKENS_FILL_S;
+	s->wants_token = false;
+	if (!s->has_tokens)
+		more = tokens_max_milli(s);
+	else if (more == 0 && passed_ms > 0)
+		return; /* too little yet to count */
+	s->has_tokens = true;
+	s->tokens_milli = MIN(s->tokens_milli + more, tokens_max_milli(s));
+	s->tokens_at_ms = now_ms;
+}
+
+void token_spend(struct queue_schedule *s)
+{
+	s->tokens_milli -= 1000;
+}
+
+void token_return(struct queue_schedule *s)
+{
+	s->tokens_milli = MIN(s->tokens_milli + 1000, tokens_max_milli(s));
+}
+
+int64_t token_wait_ms(const struct queue_schedule *s)
+{
+	int64_t missing = 1000 - s->tokens_milli;
+	return MAX(missing * TOKENS_FILL_S / (int64_t)max_unproven(s), 0) + 1;
+}
+
+/* ---- choosing ---- */
+
+static size_t n_unproven(const struct queue_schedule *s)
+{
+	return s->n_running[KIND_FRESH] + s->n_running[KIND_AGAIN];
+}
+
+static bool kind_has_room(struct queue_schedule *s, unsigned kind)
+{
+	if (kind == KIND_LOCAL)
+		return s->n_running[KIND_LOCAL] < s->options.max_local;
+	if (n_unproven(s) + s->n_running[KIND_PROVEN] >= s->options.max_running)
+		return false;
+	if (kind == KIND_PROVEN)
+		return true;
+	if (n_unproven(s) >= max_unproven(s) ||
+	    (kind == KIND_AGAIN && s->n_running[KIND_AGAIN] >= MAX(s->options.max_running / 2, 1u)))
+		return false;
+	if (s->tokens_milli >= 1000)
+		return true;
+	s->wants_token = s->rings[kind].head != POOL_NONE;
+	return false;
+}
+
+static bool sender_has_room(const struct queue_schedule *s, const struct sender *sender,
+                            unsigned kind)
+{
+	if (kind == KIND_LOCAL)
+		return true;
 	return sender->n_running < MAX(s->options.max_running - s->options.max_running / 4, 1u);
 }
 
@@ -337,15 +425,18 @@ void sender_ended(struct queue_schedule *s, uint32_t index)
 			sender_enter(s, index, kind);
 }
 
-static uint32_t next_lane(struct sender *sender, const struct queue_schedule *s, unsigned kind)
+static uint32_t next_lane(const struct sender *sender, unsigned kind)
 {
 	for (unsigned u = 0; u < N_URGENCIES; u++) {
-		const struct list *ring = &sender->lanes[kind][u];
-		if (ring->head == POOL_NONE)
-			continue;
-		if (sender->turn % NEWEST_OF != 0 && !lane_at(s, ring->tail)->served)
-			return ring->tail;
-		return ring->head;
+		const struct list *fresh = &sender->fresh[kind][u];
+		const struct list *served = &sender->served[kind][u];
+		bool newest = sender->turn % NEWEST_OF != 0;
+		if (newest && fresh->head != POOL_NONE)
+			return fresh->tail;
+		if (served->head != POOL_NONE)
+			return served->head;
+		if (fresh->head != POOL_NONE)
+			return fresh->head;
 	}
 	return POOL_NONE;
 }
@@ -354,7 +445,7 @@ static uint32_t choose_of_sender(struct queue_schedule *s, uint32_t index, unsig
 {
 	struct sender *sender = sender_at(s, index);
 	uint32_t lane;
-	while ((lane = next_lane(sender, s, kind)) != POOL_NONE) {
+	while ((lane = next_lane(sender, kind)) != POOL_NONE) {
 		if (!is_full(destination_at(s, lane_at(s, lane)->destination)))
 			return lane;
 		park(s, lane);
@@ -366,7 +457,7 @@ static uint32_t choose_of_kind(struct queue_schedule *s, unsigned kind)
 {
 	uint32_t sender;
 	while ((sender = s->rings[kind].head) != POOL_NONE) {
-		if (kind == KIND_LOCAL || sender_has_room(s, sender_at(s, sender))) {
+		if (sender_has_room(s, sender_at(s, sender), kind)) {
 			uint32_t lane = choose_of_sender(s, sender, kind);
 			if (lane != POOL_NONE)
 				return lane;
@@ -376,14 +467,21 @@ static uint32_t choose_of_kind(struct queue_schedule *s, unsigned kind)
 	return POOL_NONE;
 }
 
+/* What is tried again gets one of four tokens when there are few. */
 uint32_t lane_choose(struct queue_schedule *s)
 {
+	static const uint8_t orders[4][N_KINDS] = {
+	        {KIND_PROVEN, KIND_LOCAL, KIND_FRESH, KIND_AGAIN},
+	        {KIND_LOCAL, KIND_FRESH, KIND_PROVEN, KIND_AGAIN},
+	        {KIND_FRESH, KIND_PROVEN, KIND_LOCAL, KIND_AGAIN},
+	        {KIND_AGAIN, KIND_PROVEN, KIND_LOCAL, KIND_FRESH},
+	};
 	for (unsigned i = 0; i < N_KINDS; i++) {
-		unsigned kind = (s->turn + i) % N_KINDS;
+		unsigned kind = orders[s->turn % N_ELEMENTS(orders)][i];
 		uint32_t lane = kind_has_room(s, kind) ? choose_of_kind(s, kind) : POOL_NONE;
 		if (lane == POOL_NONE)
 			continue;
-		s->turn = (kind + 1) % N_KINDS;
+		s->turn++;
 		return lane;
 	}
 	return POOL_NONE;
@@ -395,8 +493,8 @@ void lane_end_turn(struct queue_schedule *s, uint32_t index)
 	struct lane *lane = lane_at(s, index);
 	uint32_t sender = lane->sender;
 	unsigned kind = lane->kind;
-	lane->served = true;
 	ring_remove(s, index);
+	lane->served = true;
 	ring_add(s, index);
 	sender_at(s, sender)->turn++;
 	sender_leave(s, sender, kind);

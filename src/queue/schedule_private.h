@@ -14,7 +14,9 @@
 #include "queue/pool.h"
 #include "queue/schedule.h"
 
-enum { KIND_LOCAL, KIND_FRESH, KIND_AGAIN, N_KINDS };
+/* To a mailbox here; to a destination that was reached before; to one that nothing is known of; to
+ * one that could not be reached, or another attempt. The last two are unproven. */
+enum { KIND_LOCAL, KIND_PROVEN, KIND_FRESH, KIND_AGAIN, N_KINDS };
 enum { URGENT, USUAL, BULK, N_URGENCIES }; /* priorities above, at and below 0 */
 
 enum slot_state { SLOT_HELD, SLOT_TIMED, SLOT_READY, SLOT_RUNNING };
@@ -50,9 +52,10 @@ struct name {
 
 struct sender {
 	struct pool_node node;
-	uint32_t n_users, n_running, turn;
+	uint32_t n_users, n_running, n_unproven, turn;
 	char *name;
-	struct list lanes[N_KINDS][N_URGENCIES];
+	struct list fresh[N_KINDS][N_URGENCIES];  /* lanes that had no turn yet */
+	struct list served[N_KINDS][N_URGENCIES]; /* those that had */
 	struct link rings[N_KINDS];
 	bool in_ring[N_KINDS];
 };
@@ -73,6 +76,7 @@ struct destination {
 	struct pool_node node; /* by key */
 	char *key;
 	enum queue_place_kind kind;
+	bool proven; /* reached, and not out of reach since */
 	uint32_t n_running, limit, n_good, n_failures, recipient_limit;
 	int64_t rests_until_ms, failed_ms, used_ms;
 	char *why;
@@ -95,6 +99,8 @@ struct queue_schedule {
 	struct list rings[N_KINDS];
 	struct list draining; /* destinations that rest and have something ready */
 	size_t n_running[N_KINDS], n_ready;
+	int64_t tokens_milli, tokens_at_ms; /* unproven attempts that may begin now */
+	bool has_tokens, wants_token;
 	unsigned turn;
 	unsigned n_finished;
 };
@@ -140,6 +146,18 @@ void lane_take_out(struct queue_schedule *s, uint32_t slot);
 uint32_t lane_choose(struct queue_schedule *s);
 /* After the choice: its turn is over for now. */
 void lane_end_turn(struct queue_schedule *s, uint32_t lane);
+/* Unproven attempts begin at a pace: those that hang would otherwise begin, and end, all at once.
+ * One that reaches its destination gives its token back. */
+void tokens_refill(struct queue_schedule *s, int64_t now_ms);
+void token_spend(struct queue_schedule *s);
+void token_return(struct queue_schedule *s);
+int64_t token_wait_ms(const struct queue_schedule *s); /* until the next one */
+/* What waits for a destination of which something else is known now. */
+void destination_regroup(struct queue_schedule *s, uint32_t index, int64_t now_ms);
+static inline bool is_unproven(unsigned kind)
+{
+	return kind == KIND_FRESH || kind == KIND_AGAIN;
+}
 /* An attempt at the destination has ended: one parked lane for each place that is free. */
 void destination_unpark(struct queue_schedule *s, uint32_t index);
 void sender_ended(struct queue_schedule *s, uint32_t sender);

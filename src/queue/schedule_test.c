@@ -59,6 +59,16 @@ static void put(struct queue_schedule *s, int64_t id, int64_t message, const cha
 	queue_schedule_put(s, &brief);
 }
 
+/* Something was delivered there once. */
+static void prove(struct queue_schedule *s, const char *domain)
+{
+	struct queue_batch batch;
+	put(s, 999999, 999999, "prover", domain, 0);
+	assert_true(queue_schedule_take(s, 0, &batch));
+	queue_schedule_remove(s, 999999);
+	queue_schedule_finish(s, &batch, &good, 0);
+}
+
 static void test_due_times(void **state)
 {
 	struct queue_schedule *s = make(100, 20);
@@ -92,6 +102,8 @@ static void test_recipients_of_a_message_go_together(void **state)
 	struct queue_schedule *s = make(100, 20);
 	struct queue_batch batch;
 	(void)state;
+	prove(s, "big.example");
+	prove(s, "smarthost");
 	for (int64_t id = 1; id <= 250; id++)
 		put(s, id, 1, "me", "big.example", 0);
 	put(s, 251, 2, "me", "big.example", 0);
@@ -151,7 +163,10 @@ static void test_concurrency_adapts(void **state)
 	(void)state;
 	for (int64_t id = 1; id <= 5000; id++)
 		put(s, id, id, "me", "big.example", 0);
-	unsigned before = take_all(s, 0, batches, 1000), n = before;
+	unsigned n = take_all(s, 0, batches, 1000);
+	assert_int_equal(n, 1); /* nothing is known of it */
+	end_all(s, 0, batches, n, &good);
+	unsigned before = n = take_all(s, 0, batches, 1000);
 	assert_int_equal(n, 5);
 	for (unsigned round = 0; round < 30; round++) {
 		end_all(s, 0, batches, n, &good);
@@ -176,12 +191,19 @@ static void test_concurrency_adapts(void **state)
 	queue_schedule_free(s);
 }
 
-/* A big mailing neither holds up other accounts nor its own account's next letter. */
+/* A big mailing to proven destinations neither holds up other accounts nor its own account's next
+ * letter, and nothing of it starves. */
 static void test_fairness(void **state)
 {
 	struct queue_schedule *s = make(40, 20);
 	struct queue_batch *batches = base_alloc(2000 * sizeof(*batches));
 	(void)state;
+	prove(s, "fresh.example");
+	for (int i = 0; i < 1000; i++) {
+		char domain[32];
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		prove(s, domain);
+	}
 	for (int64_t id = 1; id <= 10000; id++) {
 		char domain[32];
 		snprintf(domain, sizeof(domain), "d%" PRId64 ".example", id % 1000);
@@ -205,7 +227,6 @@ static void test_fairness(void **state)
 		found = found || batches[i].ids[0] == 20003;
 	}
 	assert_true(found);
-	/* And nothing of the mailing starves. */
 	bool *seen = base_alloc(20004 * sizeof(bool));
 	for (unsigned i = 0; i < n; i++)
 		seen[batches[i].ids[0]] = true;
@@ -225,6 +246,88 @@ static void test_fairness(void **state)
 	queue_schedule_free(s);
 }
 
+#define HANG_MS 20000
+
+struct hanging {
+	struct queue_batch batch;
+	int64_t until_ms;
+};
+
+/* Time goes on by a step: attempts at hosts that never answer end when they have hung long enough,
+ * what runs otherwise ends well at once. True when entry `wanted` was tried. */
+static bool pass(struct queue_schedule *s, int64_t now, struct hanging *hanging, unsigned n_max,
+                 int64_t wanted)
+{
+	struct queue_batch batch;
+	bool found = false;
+	for (unsigned i = 0; i < n_max; i++) {
+		if (hanging[i].until_ms == 0 || hanging[i].until_ms > now)
+			continue;
+		for (size_t j = 0; j < hanging[i].batch.n; j++)
+			put(s, hanging[i].batch.ids[j], hanging[i].batch.ids[j], "mailing",
+			    hanging[i].batch.place.key, now + 450000);
+		queue_schedule_finish(s, &hanging[i].batch, &bad, now);
+		hanging[i].until_ms = 0;
+	}
+	while (queue_schedule_take(s, now, &batch)) {
+		found = found || batch.ids[0] == wanted;
+		if (batch.resting || batch.place.key[0] != 'd') {
+			end_all(s, now, &batch, 1, &good);
+			continue;
+		}
+		unsigned i = 0;
+		while (i < n_max && hanging[i].until_ms != 0)
+			i++;
+		assert_true(i < n_max);
+		hanging[i] = (struct hanging){batch, now + HANG_MS};
+	}
+	return found;
+}
+
+/* Ten thousand new destinations that never answer: a letter to one that was reached before goes at
+ * once, one to a new healthy destination within moments, of any account, at any time. */
+static void test_dead_hosts_hold_up_nobody(void **state)
+{
+	enum { MAX = 100, STEP = 20 };
+	struct queue_schedule *s = make(MAX, 20);
+	struct hanging *hanging = base_alloc(MAX * sizeof(*hanging));
+	int64_t now = 1000000, worst_proven = 0, worst_new[2] = {0}, id = 100000;
+	(void)state;
+	prove(s, "proven.example");
+	for (int64_t i = 1; i <= 10000; i++) {
+		char domain[32];
+		snprintf(domain, sizeof(domain), "d%" PRId64 ".example", i);
+		put(s, i, i, "mailing", domain, 0);
+	}
+	int64_t waiting = 0, since = 0;
+	for (unsigned i = 0; now < 1000000 + 200000; now += STEP) {
+		if (waiting && pass(s, now, hanging, MAX, waiting)) {
+			int64_t *worst = i % 3 == 0 ? &worst_proven : &worst_new[i % 3 - 1];
+			*worst = MAX(*worst, now - since);
+			waiting = 0;
+		} else if (!waiting) {
+			(void)pass(s, now, hanging, MAX, 0);
+		}
+		if (!waiting && now % 700 == 0) {
+			char domain[32];
+			i++;
+			snprintf(domain, sizeof(domain), i % 3 ? "new%u.example" : "proven.example",
+			         i);
+			waiting = ++id;
+			since = now;
+			put(s, id, id, i % 3 == 1 ? "mailing" : "other", domain, now);
+		}
+	}
+	print_message("a letter waited at most %d ms for a proven destination, %d and %d ms for a "
+	              "new one (same account, another)\n",
+	              (int)worst_proven, (int)worst_new[0], (int)worst_new[1]);
+	assert_true(worst_proven <= STEP);
+	assert_true(worst_new[0] <= 1500);
+	assert_true(worst_new[1] <= 1500);
+	base_free(hanging);
+	queue_schedule_free(s);
+}
+
 /* What is tried again takes half of the slots at most. */
 static void test_room_for_the_fresh(void **state)
 {
@@ -239,12 +342,15 @@ static void test_room_for_the_fresh(void **state)
 		brief.n_attempts = 3;
 		queue_schedule_put(s, &brief);
 	}
-	assert_int_equal(take_all(s, 0, batches, 50), 10);
+	unsigned n = 0;
+	for (int64_t now = 0; now < 100000; now += 100)
+		n += take_all(s, now, batches + n, 50 - n);
+	assert_int_equal(n, 10);
 	put(s, 1000, 1000, "me", "healthy.example", 1);
 	struct queue_batch batch;
-	assert_true(queue_schedule_take(s, 1, &batch));
+	assert_true(queue_schedule_take(s, 100001, &batch));
 	assert_int_equal(batch.ids[0], 1000);
-	assert_false(queue_schedule_take(s, 1, &batch));
+	assert_false(queue_schedule_take(s, 100001, &batch));
 	queue_schedule_free(s);
 }
 
@@ -600,6 +706,7 @@ int main(void)
 	        cmocka_unit_test(test_recipients_of_a_message_go_together),
 	        cmocka_unit_test(test_concurrency_adapts),
 	        cmocka_unit_test(test_fairness),
+	        cmocka_unit_test(test_dead_hosts_hold_up_nobody),
 	        cmocka_unit_test(test_room_for_the_fresh),
 	        cmocka_unit_test(test_local_mail_has_slots_of_its_own),
 	        cmocka_unit_test(test_resting_destinations),

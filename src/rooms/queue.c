@@ -187,7 +187,7 @@ static void on_reconfigured(struct room *room, const Door__Config *message)
 	q->config = config;
 	queue_schedule_set_limits(q->schedule, &options);
 	queue_schedule_replace(q->schedule);
-	queue_call_clerk(q);
+	queue_dispatch(q);
 	pthread_mutex_unlock(&q->lock);
 	room_config_unref(old);
 	queue_call_notices(q);

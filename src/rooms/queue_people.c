@@ -289,7 +289,7 @@ static void end_rests(struct queue_room *q)
 {
 	pthread_mutex_lock(&q->lock);
 	queue_schedule_end_rests(q->schedule);
-	queue_call_clerk(q);
+	queue_dispatch(q);
 	pthread_mutex_unlock(&q->lock);
 }
 

@@ -21,6 +21,11 @@
 
 struct queue_job;
 
+struct queue_jobs {
+	struct queue_job *first, *last;
+	size_t n;
+};
+
 struct queue_room {
 	struct room *room;
 	int dir_fd;
@@ -30,8 +35,11 @@ struct queue_room {
 	pthread_cond_t wake; /* the clerk; on the wall clock */
 	struct queue_schedule *schedule;
 	struct room_config *config; /* that the schedule places by */
-	bool clerk_called;
-	struct queue_job *first_job, **last_job;
+	bool is_working;
+	int64_t clerk_at_ms;       /* when it wakes by itself */
+	struct queue_jobs jobs;    /* for workers */
+	struct queue_jobs resting; /* for the clerk */
+	struct queue_job *spare;
 	pthread_cond_t job_there;
 	unsigned n_workers, n_idle;
 	/* The notices' thread. */
@@ -71,7 +79,8 @@ void queue_on_people(struct queue_door *door, struct ipc_packet *packet,
 /* ---- queue_work.c ---- */
 
 struct status queue_work_start(struct queue_room *q);
-void queue_call_clerk(struct queue_room *q); /* with the lock held */
+/* Gives what the schedule has now to workers; with the lock held. */
+void queue_dispatch(struct queue_room *q);
 void queue_observe_begin(void *context);
 void queue_observe_end(void *context);
 void queue_observe_changed(void *context, const struct queue_brief *brief);

@@ -1,8 +1,9 @@
-/* Who tries what, when. The clerk is one thread that sleeps until something is due, takes it from
- * the schedule and gives it to a worker. Workers are made when none is idle and leave after some
- * seconds without work; the schedule's limits bound them. A worker loads the entries, tries,
- * records what became of them, and only then tells the schedule: so what was not recorded is tried
- * again. */
+/* Who tries what, when. Whoever changes the schedule takes from it what may run and gives it to
+ * workers: a commit of new entries, a worker that has ended (which keeps the first for itself), and
+ * the clerk, a thread that sleeps until something is due. Workers are made when none is idle and
+ * leave after some seconds without work; the schedule's limits bound them. A worker loads the
+ * entries, tries, records what became of them, and only then tells the schedule: so what was not
+ * recorded is tried again. */
 #include "rooms/queue_room.h"
 
 #include "os/clock.h"
@@ -34,14 +35,6 @@ int64_t queue_now_ms(void)
 
 /* ---- what the schedule is told ---- */
 
-void queue_call_clerk(struct queue_room *q)
-{
-	if (q->clerk_called)
-		return;
-	q->clerk_called = true;
-	pthread_cond_signal(&q->wake);
-}
-
 /* What one commit changed is told under one lock: recipients of a message are taken together. */
 void queue_observe_begin(void *context)
 {
@@ -52,7 +45,7 @@ void queue_observe_begin(void *context)
 void queue_observe_end(void *context)
 {
 	struct queue_room *q = context;
-	queue_call_clerk(q);
+	queue_dispatch(q);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -304,7 +297,6 @@ static void run_batch(struct queue_room *q, const struct queue_batch *batch)
 	}
 	pthread_mutex_lock(&q->lock);
 	queue_schedule_finish(q->schedule, batch, &work->feedback, queue_now_ms());
-	queue_call_clerk(q);
 	pthread_mutex_unlock(&q->lock);
 	work_done(work);
 	base_free(work);
@@ -347,54 +339,83 @@ static void run_job(struct queue_room *q, struct queue_job *job)
 	base_free(job);
 }
 
+static struct queue_job *first_of(struct queue_jobs *jobs)
+{
+	struct queue_job *job = jobs->first;
+	if (!job)
+		return NULL;
+	jobs->first = job->next;
+	jobs->n--;
+	return job;
+}
+
+static void append(struct queue_jobs *jobs, struct queue_job *job)
+{
+	struct queue_job **end = jobs->first ? &jobs->last->next : &jobs->first;
+	*end = job;
+	jobs->last = job;
+	job->next = NULL;
+	jobs->n++;
+}
+
 /* With the lock held; NULL when there was nothing for some seconds. */
 static struct queue_job *next_job(struct queue_room *q)
 {
 	struct timespec until;
+	if (q->jobs.first)
+		return first_of(&q->jobs);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WORKER_IDLE_S;
 	q->n_idle++;
-	while (!q->first_job)
+	while (!q->jobs.first)
 		if (pthread_cond_timedwait(&q->job_there, &q->lock, &until) == ETIMEDOUT)
 			break;
 	q->n_idle--;
-	struct queue_job *job = q->first_job;
-	if (!job)
-		return NULL;
-	q->first_job = job->next;
-	if (!q->first_job)
-		q->last_job = &q->first_job;
-	return job;
+	return first_of(&q->jobs);
 }
 
+/* What the schedule gives now, to be tried; what rests goes to the clerk. */
+static struct queue_job *take(struct queue_room *q, int64_t now_ms)
+{
+	for (;;) {
+		struct queue_job *job = q->spare ? q->spare : base_alloc(sizeof(*job));
+		q->spare = NULL;
+		job->is_deadline = false;
+		if (!queue_schedule_take(q->schedule, now_ms, &job->batch)) {
+			q->spare = job;
+			return NULL;
+		}
+		if (!job->batch.resting)
+			return job;
+		append(&q->resting, job);
+		pthread_cond_signal(&q->wake);
+	}
+}
+
+/* One that has ended looks for more itself, before anybody is woken. */
 static void run_worker(void *context)
 {
 	struct queue_room *q = context;
 	struct queue_job *job;
 	pthread_mutex_lock(&q->lock);
 	while ((job = next_job(q)) != NULL) {
-		pthread_mutex_unlock(&q->lock);
-		run_job(q, job);
-		pthread_mutex_lock(&q->lock);
+		while (job) {
+			pthread_mutex_unlock(&q->lock);
+			run_job(q, job);
+			pthread_mutex_lock(&q->lock);
+			job = q->jobs.first ? NULL : take(q, queue_now_ms());
+			queue_dispatch(q);
+		}
 	}
 	q->n_workers--;
 	pthread_mutex_unlock(&q->lock);
 }
 
-static size_t n_jobs(const struct queue_room *q)
-{
-	size_t n = 0;
-	for (const struct queue_job *job = q->first_job; job; job = job->next)
-		n++;
-	return n;
-}
-
 /* With the lock held. Without a new thread the jobs wait for those that are there. */
 static void give_job(struct queue_room *q, struct queue_job *job)
 {
-	*q->last_job = job;
-	q->last_job = &job->next;
-	if (q->n_idle >= n_jobs(q)) {
+	append(&q->jobs, job);
+	if (q->n_idle >= q->jobs.n) {
 		pthread_cond_signal(&q->job_there);
 		return;
 	}
@@ -403,15 +424,28 @@ static void give_job(struct queue_room *q, struct queue_job *job)
 		q->n_workers++;
 }
 
+void queue_dispatch(struct queue_room *q)
+{
+	struct queue_job *job;
+	int64_t now_ms = queue_now_ms();
+	if (!q->is_working)
+		return;
+	while ((job = take(q, now_ms)) != NULL)
+		give_job(q, job);
+	if (queue_schedule_wake_ms(q->schedule, now_ms) < q->clerk_at_ms)
+		pthread_cond_signal(&q->wake);
+}
+
 /* ---- the clerk ---- */
 
 static void sleep_until(struct queue_room *q, int64_t wake_ms, int64_t now_ms)
 {
 	int64_t at_ms = MIN(wake_ms, now_ms + LONG_SLEEP_MS);
 	struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-	if (!q->clerk_called && at_ms > now_ms)
+	q->clerk_at_ms = at_ms;
+	if (!q->resting.first && at_ms > now_ms)
 		(void)pthread_cond_timedwait(&q->wake, &q->lock, &until);
-	q->clerk_called = false;
+	q->clerk_at_ms = 0; /* it looks by itself */
 }
 
 static void give_deadlines(struct queue_room *q, int64_t now_ms)
@@ -425,41 +459,30 @@ static void give_deadlines(struct queue_room *q, int64_t now_ms)
 	}
 }
 
-/* Resting batches cost a commit and no wait: the clerk records them itself, so that there are never
- * more workers than attempts. */
-static bool give_next(struct queue_room *q, int64_t now_ms)
-{
-	struct queue_job *job = base_alloc(sizeof(*job));
-	if (!queue_schedule_take(q->schedule, now_ms, &job->batch)) {
-		base_free(job);
-		return false;
-	}
-	if (!job->batch.resting) {
-		give_job(q, job);
-		return true;
-	}
-	pthread_mutex_unlock(&q->lock);
-	run_job(q, job);
-	pthread_mutex_lock(&q->lock);
-	return true;
-}
-
+/* What rests costs a commit and no wait: the clerk records it itself, so that there are never more
+ * workers than attempts. */
 static void run_clerk(void *context)
 {
 	struct queue_room *q = context;
+	struct queue_job *job;
 	pthread_mutex_lock(&q->lock);
 	for (;;) {
 		int64_t now_ms = queue_now_ms();
 		give_deadlines(q, now_ms);
-		if (give_next(q, now_ms))
+		queue_dispatch(q);
+		if ((job = first_of(&q->resting)) != NULL) {
+			pthread_mutex_unlock(&q->lock);
+			run_job(q, job);
+			pthread_mutex_lock(&q->lock);
 			continue;
+		}
 		sleep_until(q, queue_schedule_wake_ms(q->schedule, now_ms), now_ms);
 	}
 }
 
 struct status queue_work_start(struct queue_room *q)
 {
-	q->last_job = &q->first_job;
+	q->is_working = true; /* what was replayed waits until here */
 	return thread_start(&(struct thread_options){.name = "clerk", .stack_size = CLERK_STACK},
 	                    run_clerk, q, NULL);
 }
