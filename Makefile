@@ -8,6 +8,7 @@
 #   make bench        mailkeep beside Debian's Postfix and Dovecot
 #   make fuzz         every fuzz target for FUZZ_SECONDS
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
+#   make queue-kill-rounds  the same for mail on its way out
 #   make exchange     EXCHANGE_MESSAGES between two mailkeeps and Postfix, by every transport
 #   make deps         install the Debian packages that are missing (root or sudo)
 #   make install      DESTDIR= PREFIX=
@@ -53,6 +54,10 @@ fuzz: deps
 kill-rounds: deps
 	@$(MAKE) --no-print-directory all
 	@KILL_ROUNDS=$(KILL_ROUNDS) tests/run --only e2e.durability
+
+queue-kill-rounds: deps
+	@$(MAKE) --no-print-directory all
+	@KILL_ROUNDS=$(KILL_ROUNDS) tests/run --only e2e.queue_crash
 
 exchange: deps
 	@$(MAKE) --no-print-directory all

@@ -1,10 +1,11 @@
 /* Delivers messages as fast as a server takes them, over SMTP or LMTP, from several connections.
  *
- *   smtp_load HOST PORT smtp|lmtp CONNECTIONS SECONDS MESSAGE-SIZE ACCOUNTS MOST
+ *   smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS MESSAGE-SIZE ACCOUNTS MOST
  *
  * Each thread holds one connection and waits for every reply (no pipelining: what a careful sender
  * does), to user1..userN@localhost in turn. Prints "messages seconds p50_ms p99_ms refused".
- * A 421 before a message (so many in one session are enough) is followed by a new connection.
+ * "submit" logs in as userN@localhost (password mailkeep) and writes to near.test; "relay" does the same
+ * without a login. A 421 before a message (so many in one session are enough) is followed by a new connection.
  * Stops after SECONDS or MOST messages. Part of the benchmark, not of the program.
  */
 #include <arpa/inet.h>
@@ -21,7 +22,7 @@
 #define LATENCIES_MAX 200000
 
 static struct sockaddr_in server;
-static bool lmtp;
+static bool lmtp, logs_in, outward;
 static double until;
 static size_t message_size;
 static unsigned n_accounts;
@@ -76,7 +77,27 @@ static int command(int fd, const char *line)
 	return reply(fd);
 }
 
-static int greeted(void)
+/* AUTH PLAIN (RFC 4616), in base64. */
+static void log_in(int fd, unsigned user)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned char plain[128] = {0};
+	char line[256] = "AUTH PLAIN ", *at = line + strlen(line);
+	size_t n = 1 + (size_t)sprintf((char *)plain + 1, "user%u@localhost", user) + 1;
+	n += (size_t)sprintf((char *)plain + n, "mailkeep");
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned group = (unsigned)plain[i] << 16 | (unsigned)plain[i + 1] << 8 | plain[i + 2];
+		for (size_t j = 0; j < 4; j++)
+			*at++ = i + j > n ? '=' : digits[group >> (18 - 6 * j) & 63];
+	}
+	memcpy(at, "\r\n", 3);
+	if (command(fd, line) != 235) {
+		fprintf(stderr, "login refused\n");
+		exit(1);
+	}
+}
+
+static int greeted(unsigned user)
 {
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
@@ -86,17 +107,19 @@ static int greeted(void)
 		fprintf(stderr, "greeting refused\n");
 		exit(1);
 	}
+	if (logs_in)
+		log_in(fd, user);
 	return fd;
 }
 
 /* Short lines, no dots at their start, then the end of the message. */
-static char *make_message(long number, size_t *ret_n)
+static char *make_message(long number, const char *sender, size_t *ret_n)
 {
 	char *text = malloc(message_size + 512);
 	int head = sprintf(text,
-			   "From: Bench <a@client.example>\r\nTo: <user@localhost>\r\nSubject: message %ld of the load\r\n"
+			   "From: Bench <%s>\r\nTo: <user@localhost>\r\nSubject: message %ld of the load\r\n"
 			   "Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%ld.%d@client.example>\r\n\r\n",
-			   number, number, (int)getpid());
+			   sender, number, number, (int)getpid());
 	size_t n = (size_t)head;
 	while (n + 72 < message_size) {
 		memset(text + n, 'a' + (int)((n + (size_t)number) % 26), 70);
@@ -109,14 +132,18 @@ static char *make_message(long number, size_t *ret_n)
 }
 
 /* False when the server wants a new connection. */
-static bool deliver(int fd, long number)
+static bool deliver(int fd, long number, unsigned user)
 {
-	char line[256];
+	char line[256], sender[64] = "a@client.example";
 	size_t n;
-	char *text = make_message(number, &n);
+	if (logs_in)
+		sprintf(sender, "user%u@localhost", user);
+	char *text = make_message(number, sender, &n);
 	double began = now();
-	int code = command(fd, "MAIL FROM:<a@client.example>\r\n");
-	sprintf(line, "RCPT TO:<user%ld@localhost>\r\n", number % n_accounts + 1);
+	sprintf(line, "MAIL FROM:<%s>\r\n", sender);
+	int code = command(fd, line);
+	sprintf(line, outward ? "RCPT TO:<user%ld@near.test>\r\n" : "RCPT TO:<user%ld@localhost>\r\n",
+		number % n_accounts + 1);
 	if (code == 250)
 		code = command(fd, line);
 	if (code == 250)
@@ -141,21 +168,22 @@ static bool deliver(int fd, long number)
 	return true;
 }
 
-static void *run(void *unused)
+static void *run(void *context)
 {
-	int fd = greeted();
+	unsigned user = (unsigned)(size_t)context % n_accounts + 1;
+	int fd = greeted(user);
 	while (now() < until) {
 		long number = n_started++;
 		if (number >= most)
 			break;
-		if (!deliver(fd, number)) {
+		if (!deliver(fd, number, user)) {
 			close(fd);
-			fd = greeted();
+			fd = greeted(user);
 		}
 	}
 	command(fd, "QUIT\r\n");
 	close(fd);
-	return unused;
+	return NULL;
 }
 
 static int by_value(const void *a, const void *b)
@@ -167,12 +195,14 @@ static int by_value(const void *a, const void *b)
 int main(int argc, char **argv)
 {
 	if (argc != 9) {
-		fprintf(stderr, "smtp_load HOST PORT smtp|lmtp CONNECTIONS SECONDS SIZE ACCOUNTS MOST\n");
+		fprintf(stderr, "smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS SIZE ACCOUNTS MOST\n");
 		return 1;
 	}
 	server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
 	inet_pton(AF_INET, argv[1], &server.sin_addr);
 	lmtp = strcmp(argv[3], "lmtp") == 0;
+	logs_in = strcmp(argv[3], "submit") == 0;
+	outward = logs_in || strcmp(argv[3], "relay") == 0;
 	int n_connections = atoi(argv[4]);
 	message_size = (size_t)atol(argv[6]);
 	n_accounts = (unsigned)atoi(argv[7]);
@@ -181,7 +211,7 @@ int main(int argc, char **argv)
 	double began = now();
 	until = began + atof(argv[5]);
 	for (int i = 0; i < n_connections; i++)
-		pthread_create(&threads[i], NULL, run, NULL);
+		pthread_create(&threads[i], NULL, run, (void *)(size_t)i);
 	for (int i = 0; i < n_connections; i++)
 		pthread_join(threads[i], NULL);
 	double seconds = now() - began;
