@@ -2,6 +2,7 @@
 #include "queue/schedule_private.h"
 
 #define PROMOTE_MAX    4096u /* entries placed in one call */
+#define PAUSE_MS       5000  /* for a destination that worked before */
 #define LIMIT_AT_FIRST 5u    /* attempts at a time at a destination that was reached once */
 #define SWEEP_EVERY    4096u /* ended attempts between two looks for forgotten destinations */
 #define MAX_N_ATTEMPTS UINT16_MAX
@@ -185,7 +186,8 @@ struct queue_schedule *queue_schedule_new(const struct queue_schedule_options *o
 	pool_init(&s->destinations, sizeof(struct destination), options->key);
 	for (unsigned kind = 0; kind < N_KINDS; kind++)
 		s->rings[kind] = EMPTY_LIST;
-	s->draining = EMPTY_LIST;
+	s->draining = s->pausing = EMPTY_LIST;
+	s->newest = POOL_NONE;
 	return s;
 }
 
@@ -229,7 +231,8 @@ void queue_schedule_end_rests(struct queue_schedule *s)
 {
 	for (uint32_t i = 0; i < s->destinations.n_made; i++)
 		if (destination_at(s, i)->node.used)
-			destination_at(s, i)->rests_until_ms = 0;
+			destination_at(s, i)->rests_until_ms =
+			        destination_at(s, i)->pauses_until_ms = 0;
 }
 
 /* ---- entries ---- */
@@ -463,6 +466,7 @@ static void take_batch(struct queue_schedule *s, uint32_t lane, struct queue_bat
 bool queue_schedule_take(struct queue_schedule *s, int64_t now_ms, struct queue_batch *ret_batch)
 {
 	promote(s, now_ms);
+	pauses_end(s, now_ms);
 	tokens_refill(s, now_ms);
 	if (take_resting(s, now_ms, ret_batch))
 		return true;
@@ -494,6 +498,7 @@ int64_t queue_schedule_wake_ms(const struct queue_schedule *s, int64_t now_ms)
 	int64_t wake_ms = s->n_heap > 0 ? slot_at(s, s->heap[0])->due_ms : INT64_MAX;
 	if (s->n_deadlines > 0)
 		wake_ms = MIN(wake_ms, s->deadlines[0].at_ms);
+	wake_ms = MIN(wake_ms, pauses_next_ms(s));
 	if (s->wants_token)
 		wake_ms = MIN(wake_ms, now_ms + token_wait_ms(s));
 	return wake_ms == INT64_MAX ? wake_ms : MAX(wake_ms, now_ms);
@@ -504,12 +509,14 @@ int64_t queue_schedule_wake_ms(const struct queue_schedule *s, int64_t now_ms)
 static void learn_failure(struct queue_schedule *s, struct destination *d, const char *why,
                           int64_t now_ms)
 {
+	bool was_proven = d->proven;
 	d->n_failures++;
 	d->limit = 1;
 	d->n_good = 0;
 	d->proven = false;
 	d->failed_ms = now_ms;
-	d->rests_until_ms = now_ms + s->options.rest_ms;
+	if (d->n_failures > 1 || !was_proven)
+		d->rests_until_ms = now_ms + s->options.rest_ms;
 	base_free(d->why);
 	d->why = base_strdup(why ? why : "");
 }
@@ -574,8 +581,11 @@ void queue_schedule_finish(struct queue_schedule *s, const struct queue_batch *b
 		token_return(s);
 	if (learn(s, d, feedback, now_ms))
 		destination_regroup(s, batch->destination, now_ms);
-	if (feedback->unreachable)
+	d = destination_at(s, batch->destination);
+	if (feedback->unreachable && d->rests_until_ms > now_ms)
 		destination_rest(s, batch->destination);
+	else if (feedback->unreachable && d->kind == QUEUE_PLACE_REMOTE)
+		destination_pause(s, batch->destination, now_ms + PAUSE_MS);
 	destination_unpark(s, batch->destination);
 	sender_ended(s, batch->sender);
 	sender_release(s, batch->sender);

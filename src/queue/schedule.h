@@ -16,7 +16,8 @@
  *one account; and unproven attempts begin at a pace, so that slots become free one after the other.
  *
  * A destination that cannot be reached is left alone for a while: what becomes due for it is given
- * out without an attempt, to be deferred for the same reason.
+ * out without an attempt, to be deferred for the same reason. One that worked before gets a second
+ * chance after some seconds first, and what waits for it waits with it.
  *
  * Memory: about 100 bytes an entry, names stored once.
  */

@@ -3,6 +3,7 @@
 
 #define DESTINATION_KEEP ((int64_t)3600 * 1000)
 #define PROBE_AFTER_MS   30000
+#define YOUNG_MS         10000
 #define NEWEST_OF        4u     /* of so many turns all but one go to the newest lane */
 #define DESTINATIONS_MAX 20000u /* remembered for having been reached */
 
@@ -50,6 +51,7 @@ void list_remove(const struct pool *pool, size_t link_at, struct list *list, uin
 #define SLOT_LINK      offsetof(struct slot, link)
 #define RING_LINK      offsetof(struct lane, ring)
 #define DEST_LINK      offsetof(struct lane, of_destination)
+#define PAUSE_LINK     offsetof(struct destination, pausing_link)
 #define DRAIN_LINK     offsetof(struct destination, draining_link)
 #define SENDER_LINK(k) (offsetof(struct sender, rings) + (size_t)(k) * sizeof(struct link))
 
@@ -92,7 +94,7 @@ static void destination_remove(struct queue_schedule *s, uint32_t index)
 
 static bool is_unused(const struct destination *d)
 {
-	return d->n_running == 0 && d->lanes.head == POOL_NONE;
+	return d->n_running == 0 && d->lanes.head == POOL_NONE && !d->pausing;
 }
 
 void destination_release(struct queue_schedule *s, uint32_t index)
@@ -135,9 +137,43 @@ void destination_rest(struct queue_schedule *s, uint32_t index)
 		drain(s, index);
 }
 
+/* One that worked a moment ago may be starting anew: what waits for it waits a little more, instead
+ * of being deferred. */
+void destination_pause(struct queue_schedule *s, uint32_t index, int64_t until_ms)
+{
+	struct destination *d = destination_at(s, index);
+	d->pauses_until_ms = until_ms;
+	if (d->pausing)
+		return;
+	d->pausing = true;
+	list_append(&s->destinations, PAUSE_LINK, &s->pausing, index);
+}
+
+void pauses_end(struct queue_schedule *s, int64_t now_ms)
+{
+	for (uint32_t index = s->pausing.head, next; index != POOL_NONE; index = next) {
+		struct destination *d = destination_at(s, index);
+		next = d->pausing_link.next;
+		if (d->pauses_until_ms > now_ms)
+			continue;
+		d->pausing = false;
+		list_remove(&s->destinations, PAUSE_LINK, &s->pausing, index);
+		destination_unpark(s, index);
+	}
+}
+
+int64_t pauses_next_ms(const struct queue_schedule *s)
+{
+	int64_t next_ms = INT64_MAX;
+	for (uint32_t index = s->pausing.head; index != POOL_NONE;
+	     index = destination_at(s, index)->pausing_link.next)
+		next_ms = MIN(next_ms, destination_at(s, index)->pauses_until_ms);
+	return next_ms;
+}
+
 static bool is_full(const struct destination *d)
 {
-	return d->n_running >= d->limit;
+	return d->n_running >= d->limit || d->pausing;
 }
 
 /* ---- rings ---- */
@@ -207,7 +243,8 @@ static void park(struct queue_schedule *s, uint32_t index)
 void destination_unpark(struct queue_schedule *s, uint32_t index)
 {
 	struct destination *d = destination_at(s, index);
-	for (uint32_t n = d->n_running; n < d->limit && d->parked.head != POOL_NONE; n++) {
+	for (uint32_t n = d->n_running; n < d->limit && d->parked.head != POOL_NONE && !d->pausing;
+	     n++) {
 		uint32_t lane = d->parked.head;
 		list_remove(&s->lanes, RING_LINK, &d->parked, lane);
 		ring_add(s, lane);
@@ -252,6 +289,8 @@ static void lane_free(struct queue_schedule *s, uint32_t index)
 	struct lane *lane = lane_at(s, index);
 	uint32_t destination = lane->destination;
 	struct destination *d = destination_at(s, destination);
+	if (s->newest == index)
+		s->newest = POOL_NONE;
 	if (lane->place == LANE_PARKED)
 		list_remove(&s->lanes, RING_LINK, &d->parked, index);
 	else
@@ -307,6 +346,8 @@ void lane_put(struct queue_schedule *s, uint32_t index, uint32_t destination, in
 	slot->state = SLOT_READY;
 	insert_by_priority(s, lane_at(s, slot->lane), index);
 	s->n_ready++;
+	if (key.kind == KIND_FRESH && now_ms - slot->due_ms < YOUNG_MS)
+		s->newest = slot->lane;
 	if (d->rests_until_ms > now_ms && !d->draining && may_probe(slot, d, now_ms))
 		d->rests_until_ms = 0;
 	else if (d->rests_until_ms > now_ms)
@@ -467,6 +508,23 @@ static uint32_t choose_of_kind(struct queue_schedule *s, unsigned kind)
 	return POOL_NONE;
 }
 
+/* Every second turn what has just arrived goes before all that waits longer: somebody may be
+ * looking at it. Not every turn, or a flood that arrives just now would be all that is served. */
+static uint32_t choose_newest(struct queue_schedule *s)
+{
+	uint32_t index = s->newest;
+	if (index == POOL_NONE || s->turn % 2 == 0)
+		return POOL_NONE;
+	const struct lane *lane = lane_at(s, index);
+	if (lane->place != LANE_IN_RING || !kind_has_room(s, lane->kind) ||
+	    !sender_has_room(s, sender_at(s, lane->sender), lane->kind) ||
+	    is_full(destination_at(s, lane->destination)))
+		return POOL_NONE;
+	s->newest = POOL_NONE;
+	s->turn++;
+	return index;
+}
+
 /* What is tried again gets one of four tokens when there are few. */
 uint32_t lane_choose(struct queue_schedule *s)
 {
@@ -476,6 +534,9 @@ uint32_t lane_choose(struct queue_schedule *s)
 	        {KIND_FRESH, KIND_PROVEN, KIND_LOCAL, KIND_AGAIN},
 	        {KIND_AGAIN, KIND_PROVEN, KIND_LOCAL, KIND_FRESH},
 	};
+	uint32_t newest = choose_newest(s);
+	if (newest != POOL_NONE)
+		return newest;
 	for (unsigned i = 0; i < N_KINDS; i++) {
 		unsigned kind = orders[s->turn % N_ELEMENTS(orders)][i];
 		uint32_t lane = kind_has_room(s, kind) ? choose_of_kind(s, kind) : POOL_NONE;

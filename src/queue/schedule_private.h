@@ -78,11 +78,11 @@ struct destination {
 	enum queue_place_kind kind;
 	bool proven; /* reached, and not out of reach since */
 	uint32_t n_running, limit, n_good, n_failures, recipient_limit;
-	int64_t rests_until_ms, failed_ms, used_ms;
+	int64_t rests_until_ms, pauses_until_ms, failed_ms, used_ms;
 	char *why;
 	struct list lanes, parked;
-	struct link draining_link;
-	bool draining;
+	struct link draining_link, pausing_link;
+	bool draining, pausing;
 };
 
 struct deadline_item {
@@ -98,9 +98,11 @@ struct queue_schedule {
 	size_t n_deadlines, deadlines_capacity;
 	struct list rings[N_KINDS];
 	struct list draining; /* destinations that rest and have something ready */
+	struct list pausing;  /* those for which a moment is waited */
 	size_t n_running[N_KINDS], n_ready;
 	int64_t tokens_milli, tokens_at_ms; /* unproven attempts that may begin now */
 	bool has_tokens, wants_token;
+	uint32_t newest; /* lane of what arrived last, to a destination that nothing is known of */
 	unsigned turn;
 	unsigned n_finished;
 };
@@ -162,3 +164,6 @@ static inline bool is_unproven(unsigned kind)
 void destination_unpark(struct queue_schedule *s, uint32_t index);
 void sender_ended(struct queue_schedule *s, uint32_t sender);
 void destination_rest(struct queue_schedule *s, uint32_t index);
+void destination_pause(struct queue_schedule *s, uint32_t index, int64_t until_ms);
+void pauses_end(struct queue_schedule *s, int64_t now_ms);
+int64_t pauses_next_ms(const struct queue_schedule *s); /* INT64_MAX: none */
