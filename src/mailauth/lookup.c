@@ -1,7 +1,7 @@
 /* Questions of one check, counted and written down.
  *
- * Limits: MAILAUTH_LOOKUPS_MAX questions, the deadline, the arena. Past each of them the answer is a
- * temporary failure: a check that could not be finished has not failed.
+ * Limits: MAILAUTH_LOOKUPS_MAX questions, the deadline, the arena. Past each of them the answer is
+ * a temporary failure: a check that could not be finished has not failed.
  */
 #include "mailauth/lookup.h"
 
@@ -120,7 +120,8 @@ bool mailauth_evidence_security(const struct mailauth_evidence *evidence,
 const char *mailauth_evidence_word(const struct mailauth_evidence *evidence)
 {
 	enum dns_security security;
-	return mailauth_evidence_security(evidence, &security) ? dns_security_name(security) : "none";
+	return mailauth_evidence_security(evidence, &security) ? dns_security_name(security)
+	                                                       : "none";
 }
 
 static void item_print(const struct mailauth_evidence_item *item, struct buf *out)

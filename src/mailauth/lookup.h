@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "dns/resolver.h"
 
-#define MAILAUTH_LOOKUPS_MAX      500u /* of one check, whatever its own limits; further ones fail */
-#define MAILAUTH_TIMEOUT_MS       20000 /* a fit time for all lookups of one check (RFC 7208 4.6.4) */
-#define MAILAUTH_DNS_ARENA        ((size_t)4 * 1024 * 1024) /* a fit budget for one check's arena */
+#define MAILAUTH_LOOKUPS_MAX 500u  /* of one check, whatever its own limits; further ones fail */
+#define MAILAUTH_TIMEOUT_MS  20000 /* a fit time for all lookups of one check (RFC 7208 4.6.4) */
+#define MAILAUTH_DNS_ARENA   ((size_t)4 * 1024 * 1024) /* a fit budget for one check's arena */
 
 /* What one question brought. */
 struct mailauth_evidence_item {
@@ -53,15 +53,16 @@ struct mailauth_dns {
 void mailauth_dns_init(struct mailauth_dns *dns, const struct dns_resolver *resolver,
                        const struct clock *clock, int timeout_ms, struct arena *arena);
 
-/* Never NULL: what cannot be asked any more (deadline, number, memory) is a DNS_FAILED answer, failure
- * TEMPORARY. Blocks until the deadline at most. */
+/* Never NULL: what cannot be asked any more (deadline, number, memory) is a DNS_FAILED answer,
+ * failure TEMPORARY. Blocks until the deadline at most. */
 const struct dns_answer *mailauth_lookup(struct mailauth_dns *dns, struct dns_name name,
                                          enum dns_type type);
 
 /* The questions from number `first` on, for results that rest on a part of them. */
 struct mailauth_evidence mailauth_evidence_since(const struct mailauth_dns *dns, size_t first);
 
-/* The weakest status of all answers. False when nothing was asked (and ret_security is untouched). */
+/* The weakest status of all answers. False when nothing was asked (and ret_security is untouched).
+ */
 bool mailauth_evidence_security(const struct mailauth_evidence *evidence,
                                 enum dns_security *ret_security);
 

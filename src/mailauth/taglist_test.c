@@ -21,7 +21,8 @@ static void check(const char *in, const char *expected)
 	if (!is_ok(status))
 		buf_printf(&got, "(%s)", status.why);
 	for (size_t i = 0; i < list.n; i++)
-		buf_printf(&got, "%.*s<%.*s>", SLICE_FMT(list.v[i].name), SLICE_FMT(list.v[i].value));
+		buf_printf(&got, "%.*s<%.*s>", SLICE_FMT(list.v[i].name),
+		           SLICE_FMT(list.v[i].value));
 	assert_string_equal(buf_cstr(&got), expected);
 	buf_done(&got);
 	arena_done(&arena);
@@ -70,7 +71,8 @@ static void nul_ends_nothing(void **state)
 	struct mailauth_taglist list;
 	(void)state;
 	arena_init(&arena, KIB);
-	assert_int_equal(mailauth_taglist_parse(SLICE("v=1\0;k=2"), &arena, &list).code, ERR_SYNTAX);
+	assert_int_equal(mailauth_taglist_parse(SLICE("v=1\0;k=2"), &arena, &list).code,
+	                 ERR_SYNTAX);
 	arena_done(&arena);
 }
 
