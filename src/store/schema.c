@@ -1,18 +1,21 @@
 /* The index's tables. The only file with SQL dialect (WITHOUT ROWID, INTEGER PRIMARY KEY).
  *
- *   account   one row: the counters that must survive the mailboxes they came from
- *   mailbox   a row each, with the counters that every delivery updates. modseq and next_message
- * are high-water marks; the account's are the largest of all mailboxes and its own row, so that a
- * delivery writes one row, not two keyword   names of a mailbox's keyword bits subscription page a
- * mailbox's entries, packed (page.h); id = mailbox << 24 | page number summary   what FETCH
- * ENVELOPE and the like read, dense: a scan reads nothing else content   size, checksum (XXH3-128
- * of body, then prefix) and the bytes: prefix and body, or for a body in a file the prefix alone
- *   reference how many more entries than one show a message; a message without a row has one
- *   garbage   messages that no entry shows any more, removed bit by bit
- *   expunged  the log for QRESYNC: UIDs as packed ranges, a row per change
- *   delivery  ids of the last day's deliveries and their results
- *   sent      how many recipients were sent to in each minute of the last day (version 2)
- *   recipient who was written to, and when last (version 2)
+ *   account       one row: the counters that must survive the mailboxes they came from
+ *   mailbox       a row each, with the counters that every delivery updates. modseq and
+ *                 next_message are high-water marks; the account's are the largest of all mailboxes
+ *                 and its own row, so that a delivery writes one row, not two
+ *   keyword       names of a mailbox's keyword bits
+ *   subscription
+ *   page          a mailbox's entries, packed (page.h); id = mailbox << 24 | page number
+ *   summary       what FETCH ENVELOPE and the like read, dense: a scan reads nothing else
+ *   content       size, checksum (XXH3-128 of body, then prefix) and the bytes: prefix and body, or
+ *                 for a body in a file the prefix alone
+ *   reference     how many more entries than one show a message; a message without a row has one
+ *   garbage       messages that no entry shows any more, removed bit by bit
+ *   expunged      the log for QRESYNC: UIDs as packed ranges, a row per change
+ *   delivery      ids of the last day's deliveries and their results
+ *   sent          how many recipients were sent to in each minute of the last day (version 2)
+ *   recipient     who was written to, and when last (version 2)
  */
 #include "store/store_private.h"
 
