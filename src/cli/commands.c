@@ -144,6 +144,22 @@ const struct cli_command cli_commands[] = {
                  "mailkeep.yaml." LIVE_HELP,
          .examples = "mailkeep account quota ada 10GiB\nmailkeep account quota ada default",
          .run = cli_account_quota},
+        {"account clientkey add", "Let a TLS client certificate log a user in",
+         .args = {{"NAME", CLI_ACCOUNT}, {"KEY", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "KEY is a file with the certificate or its public key in PEM form, or the SHA-256 "
+                 "of "
+                 "the public key. Whoever proves in TLS to have the private key may log in by SASL "
+                 "EXTERNAL without a password, for mail and for submission. The certificate's "
+                 "names "
+                 "and dates do not count; a self-signed one will do." LIVE_HELP,
+         .examples = "mailkeep account clientkey add ada laptop.pem", .run = cli_client_key_add},
+        {"account clientkey rm", "Take a client certificate's key from a user",
+         .args = {{"NAME", CLI_ACCOUNT}, {"KEY", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "KEY as for `account clientkey add`." LIVE_HELP,
+         .examples = "mailkeep account clientkey rm ada laptop.pem", .run = cli_client_key_rm},
+        {"account clientkey list", "List users' client keys", .takes_config = true,
+         .has_json = true, .examples = "mailkeep account clientkey list --json",
+         .run = cli_client_key_list},
 
         {"domain add", "Receive mail for a domain", .args = {{"DOMAIN", CLI_ANY}},
          .options = {{"catchall", "ACCOUNT", CLI_ACCOUNT,

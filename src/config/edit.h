@@ -56,6 +56,12 @@ struct status config_edit_address_add(struct config_edit *edit, const char *acco
                                       const char *address);
 struct status config_edit_address_remove(struct config_edit *edit, const char *address);
 
+/* Public keys of TLS client certificates (config_parse_key); however they are written. */
+struct status config_edit_client_key_add(struct config_edit *edit, const char *account,
+                                         const char *key);
+struct status config_edit_client_key_remove(struct config_edit *edit, const char *account,
+                                            const char *key);
+
 struct status config_edit_alias_add(struct config_edit *edit, const char *address,
                                     const char *const *members, size_t n_members);
 struct status config_edit_alias_remove(struct config_edit *edit, const char *address);

@@ -62,6 +62,8 @@ enum op {
 	ALIAS_RM,
 	MEMBER_ADD,
 	MEMBER_RM,
+	KEY_ADD,
+	KEY_RM,
 };
 
 static struct status run(struct config_edit *edit, enum op op, const char *a, const char *b,
@@ -95,9 +97,18 @@ static struct status run(struct config_edit *edit, enum op op, const char *a, co
 		return config_edit_member_add(edit, a, b);
 	case MEMBER_RM:
 		return config_edit_member_remove(edit, a, b);
+	case KEY_ADD:
+		return config_edit_client_key_add(edit, a, b);
+	case KEY_RM:
+		return config_edit_client_key_remove(edit, a, b);
 	}
 	abort();
 }
+
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define KEY_COLONS                                                                                 \
+	"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:"  \
+	"DD:EE:FF"
 
 struct change {
 	const char *before;
@@ -307,6 +318,19 @@ static const struct change changes[] = {
          "    members: [a@e.org]\n",
          ALIAS_RM, "x@e.org", NULL, NULL,
          "domains: {e.org: }\naccounts: {me: {addresses: [a@e.org]}}\naliases:\n"},
+        /* client keys */
+        {"accounts:\n  me:\n", KEY_ADD, "me", "sha256:" KEY, NULL,
+         "accounts:\n  me:\n    client_keys: [\"sha256:" KEY "\"]\n"},
+        {"accounts:\n  me:\n    client_keys: [SHA256:" KEY_COLONS "]\n", KEY_RM, "me", KEY, NULL,
+         "accounts:\n  me:\n    client_keys: []\n"},
+        {"accounts:\n  me:\n    client_keys: [SHA256:" KEY_COLONS "]\n", KEY_ADD, "me", KEY, NULL,
+         NULL, ERR_EXISTS},
+        {"accounts:\n  me:\n    client_keys: [" KEY "]\n  you:\n", KEY_ADD, "you", KEY, NULL, NULL,
+         ERR_INVALID},
+        {"accounts:\n  me:\n", KEY_RM, "me", KEY, NULL, NULL, ERR_NOT_FOUND},
+        {"accounts:\n  me:\n", KEY_ADD, "you", KEY, NULL, NULL, ERR_NOT_FOUND},
+        {"accounts:\n  me:\n", KEY_ADD, "me", KEY "0", NULL, NULL, ERR_SYNTAX},
+        {"accounts:\n  me:\n", KEY_ADD, "me", "", NULL, NULL, ERR_SYNTAX},
         /* refused */
         {BLOCK, DOMAIN_ADD, "Example.ORG", NULL, NULL, NULL, ERR_EXISTS},
         {BLOCK, DOMAIN_ADD, "exa mple", NULL, NULL, NULL, ERR_SYNTAX},
