@@ -216,8 +216,8 @@ static void a_public_key_has_one_fingerprint(void **state)
 	        is_ok(tls_public_key_fingerprint(slice_str(key_text), "k", &fingerprint, &arena)));
 	assert_int_equal(fingerprint.n, 64);
 	static const char *const bad[] = {"", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n",
-	                                  "-----BEGIN CERTIFICATE-----\nAAAA\n"
-	                                  "-----END CERTIFICATE-----\n"};
+	                                  ("-----BEGIN CERTIFICATE-----\nAAAA\n"
+	                                   "-----END CERTIFICATE-----\n")};
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		struct status status =
 		        tls_public_key_fingerprint(slice_str(bad[i]), "b", &fingerprint, &arena);
