@@ -335,12 +335,40 @@ struct config_aliases {
 	size_t n;
 };
 
+/* Header and body, as in the c= tag of a signature (RFC 6376 section 3.5). */
+enum config_canonicalization {
+	CONFIG_RELAXED_RELAXED,
+	CONFIG_RELAXED_SIMPLE,
+	CONFIG_SIMPLE_RELAXED,
+	CONFIG_SIMPLE_SIMPLE,
+};
+
+#define CONFIG_DKIM_MAX         32 /* selectors of a domain */
+#define CONFIG_DKIM_HEADERS_MAX 64
+#define CONFIG_SELECTOR_MAX     63 /* bytes; one label */
+
+/* A DKIM key of the domain; the key itself is in the vault under domain and selector. */
+struct config_dkim {
+	struct config_text name; /* the selector */
+	bool sign;
+	enum config_canonicalization canonicalization;
+	struct config_texts headers; /* to be signed; empty: the usual ones */
+	bool oversign;               /* so that none of them can be added */
+	uint64_t expiry_ms;          /* 0: signatures do not expire */
+};
+
+struct config_dkims {
+	struct config_dkim *v;
+	size_t n;
+};
+
 struct config_domain {
 	struct config_text name; /* as written */
 	struct config_text catchall;
 	struct config_text subaddress_separator;
 	bool case_sensitive_localparts;
 	bool enabled;
+	struct config_dkims dkim;
 	struct config_routes routes;                   /* for senders of the domain */
 	const char *ascii;                             /* A-labels, lower case */
 	const struct config_account *catchall_account; /* resolved; at most one of the two is set */

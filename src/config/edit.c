@@ -418,6 +418,62 @@ struct status config_edit_domain_set(struct config_edit *edit, const char *name,
 	return set_field(edit, "domains", name, same_domain_name, field, value);
 }
 
+/* --- DKIM keys --- */
+
+static struct status dkim_path(struct config_edit *edit, const char *domain, const char *selector,
+                               struct yaml_path *ret_path)
+{
+	struct slice key;
+	begin(edit);
+	TRY(check_by(edit, "domains.*.dkim", selector));
+	TRY(find_key(edit, "domains", domain, same_domain_name, &key));
+	*ret_path = path3("domains", key, "dkim");
+	ret_path->v[ret_path->n++] = slice_str(selector);
+	return ok();
+}
+
+struct status config_edit_dkim_add(struct config_edit *edit, const char *domain,
+                                   const char *selector, bool sign)
+{
+	const char *flow = sign ? "{}" : "{sign: false}";
+	const struct yaml_pair pair = {selector, flow};
+	char all[CONFIG_SELECTOR_MAX + 20];
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	struct yaml_path map = path;
+	map.n--;
+	const struct yaml_node *there = yaml_doc_find(&edit->doc, &map);
+	if (there && there->kind == YAML_MAP)
+		return yaml_doc_add(&edit->doc, &path, &(struct yaml_new){.flow = flow});
+	if (!there)
+		return yaml_doc_add(&edit->doc, &map,
+		                    &(struct yaml_new){.fields = &pair, .n_fields = 1});
+	snprintf(all, sizeof(all), "{%s: %s}", selector, flow); /* "dkim:" alone */
+	return yaml_doc_set(&edit->doc, &map, all);
+}
+
+struct status config_edit_dkim_remove(struct config_edit *edit, const char *domain,
+                                      const char *selector)
+{
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	return yaml_doc_remove(&edit->doc, &path);
+}
+
+struct status config_edit_dkim_sign(struct config_edit *edit, const char *domain,
+                                    const char *selector, bool sign)
+{
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	const struct yaml_node *there = yaml_doc_find(&edit->doc, &path);
+	if (!there)
+		return fail(ERR_NOT_FOUND, "the domain has no such selector");
+	if (there->kind != YAML_MAP) /* "2026a:" alone */
+		return yaml_doc_set(&edit->doc, &path, sign ? "{sign: true}" : "{sign: false}");
+	path.v[path.n++] = SLICE("sign");
+	return yaml_doc_set(&edit->doc, &path, sign ? "true" : "false");
+}
+
 /* --- accounts and addresses --- */
 
 struct status config_edit_account_add(struct config_edit *edit, const char *name,

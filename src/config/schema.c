@@ -41,6 +41,8 @@ static const struct config_format unix_user = {"Unix user", config_check_unix_us
 static const struct config_format login = {"login name", config_check_login};
 static const struct config_format reply_text = {"text", config_check_reply_text};
 
+static const struct config_format selector = {"selector", config_check_selector};
+static const struct config_format field_name = {"field name", config_check_field_name};
 static const struct config_format server = {"IP address", config_check_server};
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
@@ -52,6 +54,9 @@ static const char *const transport_kinds[] = {"direct", "smtp", "submission",
                                               "socks",  "fail", NULL};
 static const char *const tls_policies[] = {"default",  "none",     "opportunistic",
                                            "required", "implicit", NULL};
+static const char *const canonicalizations[] = {"relaxed/relaxed", "relaxed/simple",
+                                                "simple/relaxed", "simple/simple", NULL};
+_Static_assert(CONFIG_SIMPLE_SIMPLE == 3, "the names are in the order of the enum");
 static const char *const families[] = {"both", "ipv4", "ipv6", NULL};
 _Static_assert(CONFIG_TRANSPORT_FAIL == 4 && CONFIG_TLS_IMPLICIT == 4 && CONFIG_FAMILY_IPV6 == 2,
                "the names are in the order of the enums");
@@ -64,6 +69,7 @@ _Static_assert(CONFIG_LOG_ERROR == 3 && CONFIG_LOG_JSON == 1 && CONFIG_PLAIN_LOG
 #define ACCOUNT_AT(member)   offsetof(struct config_account, member)
 #define ALIAS_AT(member)     offsetof(struct config_alias, member)
 #define TRANSPORT_AT(member) offsetof(struct config_transport, member)
+#define DKIM_AT(member)      offsetof(struct config_dkim, member)
 #define ROUTE_AT(member)     offsetof(struct config_route, member)
 #define ELEMENT(type)        .element_size = sizeof(struct type)
 
@@ -461,6 +467,31 @@ const struct config_field config_fields[] = {
          .doc = "Whether Me@ and me@ are two addresses. Hardly anybody expects that."},
         {CONFIG_DOMAINS, "domains.*.enabled", CONFIG_BOOL, DOMAIN_AT(enabled), "true",
          .doc = "Whether mail to the domain is received. If not, senders are told to try later."},
+
+        {CONFIG_DOMAINS, "domains.*.dkim", CONFIG_MAP, DOMAIN_AT(dkim), .max = CONFIG_DKIM_MAX,
+         .format = &selector, ELEMENT(config_dkim),
+         .doc = "DKIM keys of the domain, by selector. `mailkeep dkim key add` makes a key in the "
+                "vault, writes it down here, and prints the DNS record that it needs. What the "
+                "domain's users send is signed with each of them that has `sign`."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.sign", CONFIG_BOOL, DKIM_AT(sign), "true",
+         .doc = "Whether the key signs. A key that does not yet, or no more, stays in the DNS."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.canonicalization", CONFIG_ENUM,
+         DKIM_AT(canonicalization), "relaxed/relaxed", .choices = canonicalizations,
+         .doc = "Which changes on the way a signature bears, in header and body: none (simple), or "
+                "those of blanks (relaxed)."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.headers", CONFIG_TEXTS, DKIM_AT(headers),
+         .max = CONFIG_DKIM_HEADERS_MAX, .format = &field_name,
+         .doc = "Header fields that are signed, From always. Without the list, those that a person "
+                "or a mail program goes by.",
+         .example = "[From, To, Subject, Date, Message-ID]"},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.oversign", CONFIG_BOOL, DKIM_AT(oversign), "true",
+         .doc = "Whether these fields are signed once more than they occur, so that nobody can add "
+                "another Subject or From."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.expiry", CONFIG_DURATION, DKIM_AT(expiry_ms), "0s",
+         .max = 366 * (uint64_t)86400000,
+         .doc = "After which time a signature is void; 0s: never. Mail may lie in a queue for a "
+                "week.",
+         .example = "14d"},
 
         ROUTES(CONFIG_DOMAINS, "domains.*.routes", DOMAIN_AT(routes),
                "Routes for mail from senders of the domain; see `routes` in mailkeep.yaml."),
