@@ -495,6 +495,11 @@ bool config_has_unix_users(const struct config *config);
 bool config_may_send_as(const struct config *config, const struct config_account *account,
                         struct slice localpart, struct slice domain);
 
+/* Whether it may send with any address of the domain (A-labels, lower case): whether the domain's
+ * DKIM keys may sign for it. */
+bool config_may_sign_for(const struct config *config, const struct config_account *account,
+                         struct slice domain);
+
 const struct config_domain *config_domain_find(const struct config *config, struct slice name);
 
 /* The alias of this very address, NULL when there is none. */
