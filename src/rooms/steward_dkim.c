@@ -21,9 +21,9 @@ static json_t *key_json(const Door__DkimKey *key)
 	struct buf text;
 	buf_init(&text, KEY_TEXT_MAX);
 	base64_encode(door_bytes(key->public_key), &text);
-	json_t *json = json_pack("{s:s, s:s, s:I, s:s}", "domain", key->domain, "selector",
-	                         key->selector, "created", (json_int_t)key->created_s, "public_key",
-	                         buf_cstr(&text));
+	json_t *json =
+	        json_pack("{s:s, s:s, s:I, s:s}", "domain", key->domain, "selector", key->selector,
+	                  "created", (json_int_t)key->created_s, "public_key", buf_cstr(&text));
 	buf_done(&text);
 	return json;
 }
@@ -109,8 +109,8 @@ json_t *steward_dkim(struct room *room, const char *command, const json_t *reque
 {
 	const char *domain = "", *selector = "", *type = "", *pem = "";
 	struct slice name = slice_str(command);
-	(void)json_unpack((json_t *)(uintptr_t)request, "{s?:s, s?:s, s?:s, s?:s}", "domain", &domain,
-	                  "selector", &selector, "type", &type, "pem", &pem);
+	(void)json_unpack((json_t *)(uintptr_t)request, "{s?:s, s?:s, s?:s, s?:s}", "domain",
+	                  &domain, "selector", &selector, "type", &type, "pem", &pem);
 	if (slice_eq_str(name, "dkim-generate"))
 		return generate(room, domain, selector, type);
 	if (slice_eq_str(name, "dkim-import"))
