@@ -43,7 +43,8 @@ struct spf_check {
 	struct spf_pointer pointers[SPF_PTR_NAMES_MAX];
 	size_t n_pointers;
 	bool has_pointers;
-	bool is_malformed; /* why spf_term_target had no target: no name, and not RFC 8616 */
+	const char *cut_short; /* a lookup that may fail was not to be made: no time, no memory */
+	bool is_malformed;     /* why spf_term_target had no target: no name, and not RFC 8616 */
 	/* The outermost record that decided, for its exp; term NULL while there is none. */
 	struct spf_frame decider;
 	const char *nothing; /* why there is no record, for words */

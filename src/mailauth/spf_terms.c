@@ -17,7 +17,16 @@ static const struct dns_answer *ask(struct spf_check *check, struct dns_name nam
 		check->term_was_void = true;
 		check->n_void_terms++;
 	}
+	/* Where errors of the DNS are passed over, our own want of time or memory must not be. */
+	bool is_late = clock_monotonic_ms(check->dns->clock) >= check->dns->deadline_ms;
+	if (answer->outcome == DNS_FAILED && (is_late || arena_failed(check->arena)))
+		check->cut_short = answer->why;
 	return answer;
+}
+
+static enum spf_match was_cut_short(struct spf_check *check, enum mailauth_result *ret_result)
+{
+	return spf_fail(check, MAILAUTH_TEMPERROR, ret_result, "%s", check->cut_short);
 }
 
 static enum spf_match lookup_failed(struct spf_check *check, const struct dns_answer *answer,
@@ -83,8 +92,10 @@ static void find_pointers(struct spf_check *check)
 {
 	struct dns_name reverse;
 	check->has_pointers = true;
-	if (!is_ok(dns_name_reverse(check->values.client_ip, check->arena, &reverse)))
+	if (!is_ok(dns_name_reverse(check->values.client_ip, check->arena, &reverse))) {
+		check->cut_short = "no room for a name";
 		return;
+	}
 	/* "If a DNS error occurs while doing the PTR RR lookup, then this mechanism fails to
 	 * match" */
 	const struct dns_answer *answer = ask(check, reverse, DNS_TYPE_PTR);
@@ -166,6 +177,8 @@ enum spf_match spf_term_target(struct spf_check *check, struct slice domain_spec
 	}
 	if (!prepare(check, &frame->target, domain_spec, true, ret_result))
 		return SPF_FAILED;
+	if (check->cut_short)
+		return was_cut_short(check, ret_result);
 	struct status status =
 	        spf_target_expand(domain_spec, &check->values, check->arena, ret_target);
 	if (status.code == ERR_LIMIT)
@@ -228,11 +241,14 @@ static enum spf_match match_mx(struct spf_check *check, const struct spf_term *t
 
 /* Section 5.5; that a validated name has to be within the target, and not the contrary, is erratum
  * 4751. */
-static enum spf_match match_ptr(struct spf_check *check, struct dns_name domain)
+static enum spf_match match_ptr(struct spf_check *check, struct dns_name domain,
+                                enum mailauth_result *ret_result)
 {
 	if (!check->has_pointers)
 		find_pointers(check);
-	return validated_within(check, domain) ? SPF_MATCH : SPF_NO_MATCH;
+	if (validated_within(check, domain))
+		return SPF_MATCH;
+	return check->cut_short ? was_cut_short(check, ret_result) : SPF_NO_MATCH;
 }
 
 /* Section 5.7: an A record whatever the client's family. */
@@ -263,7 +279,7 @@ enum spf_match spf_term_match(struct spf_check *check, const struct spf_term *te
 	case SPF_MX:
 		return match_mx(check, term, target.name, ret_result);
 	case SPF_PTR:
-		return match_ptr(check, target.name);
+		return match_ptr(check, target.name, ret_result);
 	case SPF_EXISTS:
 		return match_exists(check, target.name, ret_result);
 	case SPF_ALL:
