@@ -285,7 +285,7 @@ static int look_up(struct session *s, struct found *found)
 int cli_spf_lookup(struct cli *cli)
 {
 	struct session s;
-	struct found found;
+	struct found found = {.answer = NULL};
 	int result = open_session(&s, cli);
 	if (result != 0)
 		return result;

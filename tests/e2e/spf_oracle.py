@@ -16,6 +16,7 @@ Peculiarities, and what taking one out means:
     modifiers  %{c} in unknown modifiers, and these twice, are errors           unknown modifiers are left out
     self       a record that includes itself is an error even if it matches     the include goes round about
                before
+    macros     %{d without an end and %{d0} are taken                           they are errors
     labels     of too long a name one label is cut off                          labels, until it fits
     circle     aliases (CNAME) in a circle are no records                       a failure of the DNS
 """
@@ -31,20 +32,21 @@ try:
 except ImportError:
     sys.exit(77)
 
-PECULIARITIES = ("void", "lookups", "mx", "ptr", "p", "percent", "modifiers", "self", "labels", "circle")
-REWRITTEN = {"modifiers", "self"}
+PECULIARITIES = ("void", "lookups", "mx", "ptr", "p", "percent", "modifiers", "self", "macros", "labels", "circle")
+REWRITTEN = {"modifiers", "macros"}
 AT_ONCE = 4
 AS_IT_COMES = spf.RE_INVALID_MACRO
 MENDED = re.compile(r"^(?:[^%]|%[{%_-])*%(?![{%_-])")
+NO_MACRO = re.compile(r"%\{(?!(?i:[slodiphcrtv])(?!0+[^1-9])[0-9]*[rR]?[-.+,/_=]*\})")
 UNKNOWN_MODIFIER = re.compile(r"(?<= )(?!redirect=|exp=)[A-Za-z][A-Za-z0-9._-]*=\S*")
 
 
-def rewrite(name, text, out):
-    if "modifiers" in out:
-        text = UNKNOWN_MODIFIER.sub("", text)
-    if "self" in out:
-        text = re.sub(rf"(?i)(include:){re.escape(name)}(?=\s|$)", rf"\1round.{name}", text)
-    return text
+def rewrite(text, out):
+    if not text.lower().startswith("v=spf1"):
+        return text
+    if "macros" in out:
+        text = NO_MACRO.sub("%(", text)
+    return UNKNOWN_MODIFIER.sub("", text) if "modifiers" in out else text
 
 
 class Zone:
@@ -62,8 +64,8 @@ class Zone:
                 self.add(name, kind, (int(data.split()[0]), data.split()[1]))
             elif kind == "TXT":
                 text = "".join(data.split('"')[1::2])
-                self.add(name, kind, (rewrite(name, text, out).encode(),))
-                if "self" in out and text.lower().startswith("v=spf1"):
+                self.add(name, kind, (rewrite(text, out).encode(),))
+                if text.lower().startswith("v=spf1"):
                     self.answers.setdefault(f"round.{name}", [("TXT", (f"v=spf1 redirect={name}".encode(),))])
             else:
                 self.add(name, kind, data)
@@ -91,6 +93,7 @@ class Zone:
 class Query(spf.query):
     """pyspf with some of its ways taken out."""
     out = frozenset()
+    is_include = False
 
     def dns(self, name, qtype, cnames=None, ignore_void=False):
         return super().dns(name, qtype, cnames, ignore_void or "void" in self.out)
@@ -118,6 +121,14 @@ class Query(spf.query):
         while "labels" in self.out and stripdot and len(expanded) > 253 and "." in expanded:
             expanded = expanded.partition(".")[2]
         return expanded
+
+    def validate_mechanism(self, mech):
+        self.is_include = mech.lstrip("+-~?").lower().startswith("include:")
+        return super().validate_mechanism(mech)
+
+    def expand_domain(self, arg):
+        name = super().expand_domain(arg)
+        return f"round.{name}" if "self" in self.out and self.is_include and name == self.d else name
 
     def validated_ptrs(self):
         if "ptr" not in self.out:

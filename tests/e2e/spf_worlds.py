@@ -50,7 +50,7 @@ class World:
         if self.chance(8):
             return  # there is no such host
         if self.chance(8):
-            self.add(host, "CNAME", self.pick(self.hosts + self.domains))
+            self.add(host, "CNAME", host if self.chance(10) else self.pick(self.domains))
             return
         if self.chance(6):
             self.add(host, self.pick(("A", "AAAA")), "!servfail")
@@ -60,8 +60,8 @@ class World:
             self.add(host, "AAAA", self.pick(self.v6))
 
     def _domain(self, domain):
-        if self.chance(4):
-            self.add(domain, "TXT", "!servfail")
+        if self.chance(4) and ("CNAME", domain) not in {(kind, data) for _, kind, data in self.records}:
+            self.add(domain, "TXT", "!servfail")  # which the server does not say through an alias
         elif not self.chance(5):
             for _ in range(2 if self.chance(3) else 1):
                 self.add(domain, "TXT", quoted(self.record()))

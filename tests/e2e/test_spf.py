@@ -173,6 +173,7 @@ DIFFERENCES = {
     "percent": "7.1: %% may stand before anything",
     "modifiers": "6, 12: an unknown modifier is any macro-string, and is ignored however often it appears",
     "self": "4.6: what is checked before anything is evaluated is the syntax",
+    "macros": "7.1, 7.3: a macro ends in }, its number is not zero",
     "labels": "7.3: successive labels are removed",
     "circle": "RFC 1034 section 3.6.2: loops of aliases are an error, so temperror (section 5)",
 }
