@@ -17,16 +17,12 @@ static const struct dns_answer *ask(struct spf_check *check, struct dns_name nam
 		check->term_was_void = true;
 		check->n_void_terms++;
 	}
-	/* Where errors of the DNS are passed over, our own want of time or memory must not be. */
+	/* Where errors of the DNS are passed over (ptr), our own want of time or memory must not
+	 * be. */
 	bool is_late = clock_monotonic_ms(check->dns->clock) >= check->dns->deadline_ms;
 	if (answer->outcome == DNS_FAILED && (is_late || arena_failed(check->arena)))
 		check->cut_short = answer->why;
 	return answer;
-}
-
-static enum spf_match was_cut_short(struct spf_check *check, enum mailauth_result *ret_result)
-{
-	return spf_fail(check, MAILAUTH_TEMPERROR, ret_result, "%s", check->cut_short);
 }
 
 static enum spf_match lookup_failed(struct spf_check *check, const struct dns_answer *answer,
@@ -177,8 +173,6 @@ enum spf_match spf_term_target(struct spf_check *check, struct slice domain_spec
 	}
 	if (!prepare(check, &frame->target, domain_spec, true, ret_result))
 		return SPF_FAILED;
-	if (check->cut_short)
-		return was_cut_short(check, ret_result);
 	struct status status =
 	        spf_target_expand(domain_spec, &check->values, check->arena, ret_target);
 	if (status.code == ERR_LIMIT)
@@ -248,7 +242,9 @@ static enum spf_match match_ptr(struct spf_check *check, struct dns_name domain,
 		find_pointers(check);
 	if (validated_within(check, domain))
 		return SPF_MATCH;
-	return check->cut_short ? was_cut_short(check, ret_result) : SPF_NO_MATCH;
+	if (!check->cut_short)
+		return SPF_NO_MATCH;
+	return spf_fail(check, MAILAUTH_TEMPERROR, ret_result, "%s", check->cut_short);
 }
 
 /* Section 5.7: an A record whatever the client's family. */

@@ -359,7 +359,6 @@ static void identities(void **state)
 {
 	static const char facts[] = "h.example TXT \"v=spf1 exists:%{l}.%{o}.x.example -all\"\n"
 	                            "postmaster.h.example.x.example A 127.0.0.2\n"
-	                            "u.h.example.x.example A 127.0.0.2\n"
 	                            "from.example TXT \"v=spf1 a:%{h} -all\"\n"
 	                            "h.example A 192.0.2.1\n"
 	                            "xn--bcher-kva.example TXT \"v=spf1 exists:%{o}.%{d}.x.example "
@@ -687,6 +686,64 @@ static void hosts_and_names_are_bounded(void **state)
 	end(&f);
 }
 
+/* What comes of the hosts of an mx does not depend on the order in which the DNS gives them. */
+static void hosts_have_an_order(void **state)
+{
+	static const char *const facts[] = {
+	        "a.example MX 5 good.example\na.example MX 10 down.example\n",
+	        "a.example MX 10 down.example\na.example MX 5 good.example\n",
+	        "a.example MX 7 good.example\na.example MX 7 hood.example\n",
+	        "a.example MX 7 hood.example\na.example MX 7 good.example\n",
+	        "a.example MX 10 good.example\na.example MX 5 down.example\n",
+	        "a.example MX 5 down.example\na.example MX 10 good.example\n",
+	        "a.example MX 7 good.example\na.example MX 7 down.example\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(facts); i++) {
+		struct fixture f;
+		begin(&f, "a.example TXT \"v=spf1 mx\"\ngood.example A 192.0.2.1\n"
+		          "down.example A servfail\nhood.example A servfail\n");
+		dns_table_add_lines(&f.table, facts[i]);
+		assert_string_equal(run(&f, "192.0.2.1", "h", "u@a.example", SPF_MAILFROM),
+		                    i < 4 ? "pass" : "temperror");
+		end(&f);
+	}
+}
+
+static void what_is_not_asked_for(void **state)
+{
+	static const struct {
+		const char *facts;
+		enum mailauth_result result;
+		size_t n_lookups;
+		unsigned n_void_terms;
+	} cases[] = {
+	        {"a.example TXT \"v=spf1 mx\"\na.example MX 0 .", MAILAUTH_NEUTRAL, 2, 0},
+	        /* a single label is no domain (section 4.3) */
+	        {"a.example TXT \"v=spf1 include:%{d1}\"\nexample TXT \"v=spf1 +all\"",
+	         MAILAUTH_PERMERROR, 1, 0},
+	        {"a.example TXT \"v=spf1 redirect=%{d1}\"\nexample TXT \"v=spf1 +all\"",
+	         MAILAUTH_PERMERROR, 1, 0},
+	        {"a.example TXT \"v=spf1 exists:%{d1}\"\nexample A 127.0.0.2", MAILAUTH_PASS, 2, 0},
+	        {"a.example TXT \"v=spf1 a:v.example redirect=%{p}.x.example\"\n"
+	         "unknown.x.example TXT \"v=spf1 +all\"",
+	         MAILAUTH_PASS, 4, 2},
+	        /* names that cannot match are not validated */
+	        {"a.example TXT \"v=spf1 ptr\"\n1.2.0.192.in-addr.arpa PTR b.example",
+	         MAILAUTH_NEUTRAL, 2, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct fixture f;
+		begin(&f, cases[i].facts);
+		(void)run(&f, "192.0.2.1", "h", "u@a.example", SPF_MAILFROM);
+		assert_int_equal(f.result.result, cases[i].result);
+		assert_int_equal(f.table.n_lookups, cases[i].n_lookups);
+		assert_int_equal(f.result.n_void_terms, cases[i].n_void_terms);
+		end(&f);
+	}
+}
+
 static void loops_end_at_once(void **state)
 {
 	static const char *const facts[] = {
@@ -979,6 +1036,8 @@ int main(void)
 	        cmocka_unit_test(void_terms_are_bounded),
 	        cmocka_unit_test(limits_are_parameters),
 	        cmocka_unit_test(hosts_and_names_are_bounded),
+	        cmocka_unit_test(hosts_have_an_order),
+	        cmocka_unit_test(what_is_not_asked_for),
 	        cmocka_unit_test(loops_end_at_once),
 	        cmocka_unit_test(twice_is_no_loop),
 	        cmocka_unit_test(depth_is_bounded),
