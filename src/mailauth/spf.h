@@ -90,18 +90,17 @@ const char *spf_property(const struct spf_result *result);
 /* The answer to SMTP for those who refuse by SPF alone (sections 8.4, 8.6, 8.7; RFC 7372 section
  * 3.2): code and enhanced code; false for results that are no reason to refuse. */
 bool spf_reply(const struct spf_result *result, unsigned *ret_code, const char **ret_enhanced);
-/* Its text, a line each without a line end, with the explanation marked as the domain's words. */
+/* Its text, lines that each end in LF, with the explanation marked as the domain's words. */
 void spf_reply_text(const struct spf_result *result, struct buf *out);
 
 /* The record of a domain, without evaluating it. */
 enum spf_lookup_outcome {
 	SPF_LOOKUP_FOUND,
 	SPF_LOOKUP_NONE,    /* the name exists, and has no such record */
-	SPF_LOOKUP_NO_NAME, /* there is no such name, or it cannot be one */
+	SPF_LOOKUP_NO_NAME, /* there is no such name */
 	SPF_LOOKUP_SEVERAL, /* more than one: permerror (section 4.5) */
 	SPF_LOOKUP_FAILED,  /* the DNS did not answer: temperror (section 4.4) */
 };
-/* *ret_answer is the answer, NULL when nothing was asked; *ret_text is set when FOUND and points
- * into it. */
+/* *ret_answer is the answer, never NULL; *ret_text is set when FOUND and points into it. */
 enum spf_lookup_outcome spf_lookup(struct mailauth_dns *dns, struct dns_name name,
                                    const struct dns_answer **ret_answer, struct slice *ret_text);
