@@ -13,7 +13,7 @@
 #define CLI_FAILED 1
 #define CLI_USAGE  2
 
-#define CLI_ARGS_MAX       2     /* declared per command */
+#define CLI_ARGS_MAX       3     /* declared per command */
 #define CLI_OPTIONS_MAX    12    /* declared per command */
 #define CLI_WORDS_MAX      10000 /* given */
 #define CLI_DEFAULT_CONFIG "/etc/mailkeep"
@@ -190,6 +190,9 @@ int cli_queue_retired_show(struct cli *cli);
 int cli_rooms(struct cli *cli);
 int cli_sendmail(struct cli *cli);
 int cli_serve(struct cli *cli);
+int cli_spf_check(struct cli *cli);
+int cli_spf_lookup(struct cli *cli);
+int cli_spf_parse(struct cli *cli);
 int cli_localserve(struct cli *cli);
 int cli_version(struct cli *cli);
 int cli_help(struct cli *cli);

@@ -366,6 +366,45 @@ const struct cli_command cli_commands[] = {
                      "mailkeep dns lookup A example.org --resolver 192.0.2.53",
          .run = cli_dns_lookup},
 
+        {"spf check", "Check whether a client may send mail under a name",
+         .args = {{"IP", CLI_ANY}, {"HELO", CLI_ANY}, {"MAILFROM", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"},
+                     {"receiver", "NAME", CLI_ANY, "Name of the host that receives the mail"}},
+         .has_json = true,
+         .help = "Does what the server does when a message comes in (RFC 7208). IP is the client's "
+                 "address, HELO what it calls itself, MAILFROM the address in MAIL FROM; \"\" or "
+                 "<> is that of notifications, for which the HELO name is checked. The first line "
+                 "begins with the result: none, neutral, pass, fail, softfail, temperror or "
+                 "permerror; below it stand the reason, the lookups with the DNSSEC status of "
+                 "each, "
+                 "the check of the HELO name and the header field that the server would write. The "
+                 "exit status is 0 whatever the result.",
+         .examples = "mailkeep spf check 192.0.2.1 mail.example.org ada@example.org\n"
+                     "mailkeep spf check 2001:db8::1 mail.example.org \"\" --json",
+         .run = cli_spf_check},
+        {"spf lookup", "Show and explain the SPF record of a domain", .args = {{"DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
+         .has_json = true,
+         .help = "The first line begins with found, none (no record), permerror (a record that "
+                 "cannot be used, or several) or temperror (no answer), and has the DNSSEC status. "
+                 "The exit status is 1 for the last two.",
+         .examples = "mailkeep spf lookup example.org", .run = cli_spf_lookup},
+        {"spf parse", "Explain an SPF record, or what is wrong with it",
+         .args = {{"RECORD", CLI_ANY}}, .has_json = true,
+         .help = "Nothing is looked up. A record that receivers could not use is shown with the "
+                 "place and the way to mend it; the exit status is 1 then.",
+         .examples = "mailkeep spf parse \"v=spf1 mx -all\"", .run = cli_spf_parse},
+
         {"sendmail", "Submit a message from standard input, as programs do with sendmail(8)",
          .args = {{"RECIPIENT", CLI_ANY, true, true}}, .own_options = true,
          .help = "For cron, scripts and mail programs; also reached through a link named sendmail. "
