@@ -62,8 +62,7 @@ find_care(const uint8_t *p, const uint8_t *end, bool at_cr)
 	while ((size_t)(end - p) > BLOCK) {
 		vector now = load(p);
 		vector next = load(p + 1);
-		vector hit = (vector)(now == '\t') |
-		             ((vector)(now == ' ') & (vector)(next <= ' '));
+		vector hit = (vector)(now == '\t') | ((vector)(now == ' ') & (vector)(next <= ' '));
 		if (at_cr)
 			hit |= (vector)(now == '\r');
 		size_t at = first_set(hit);
