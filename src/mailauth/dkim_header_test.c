@@ -34,7 +34,8 @@ static void check(const char *block, const char *list, int self, const char *exp
 	        self >= 0 ? dkim_header_find(&header, SLICE("sig"), (size_t)self) : NULL;
 	dkim_header_select(&header, names, n, own, fields);
 	for (size_t i = 0; i < n; i++)
-		got[i] = fields[i] ? (char)slice_trim(fields[i]->raw).p[slice_trim(fields[i]->raw).n - 1]
+		got[i] = fields[i] ? (char)slice_trim(fields[i]->raw)
+		                             .p[slice_trim(fields[i]->raw).n - 1]
 		                   : '-';
 	assert_string_equal(got, expected);
 	arena_done(&arena);
