@@ -4,8 +4,8 @@
  *	selector    = sub-domain *("." sub-domain)                     section 3.1
  *	sub-domain  = Let-dig [Ldh-str]                                RFC 5321 section 4.1.2
  *
- * An underscore counts as a letter. Names beyond ASCII become A-labels (RFC 8616 section 5). Nothing
- * but the DNS is asked for such a name, so an A-label is not looked into.
+ * An underscore counts as a letter. Names beyond ASCII become A-labels (RFC 8616 section 5).
+ *Nothing but the DNS is asked for such a name, so an A-label is not looked into.
  */
 #include "mailauth/dkim_signature.h"
 
@@ -16,8 +16,7 @@
 
 static bool is_label(struct slice label)
 {
-	if (label.n == 0 || label.n > LABEL_MAX || label.p[0] == '-' ||
-	    label.p[label.n - 1] == '-')
+	if (label.n == 0 || label.n > LABEL_MAX || label.p[0] == '-' || label.p[label.n - 1] == '-')
 		return false;
 	for (size_t i = 0; i < label.n; i++)
 		if (!ascii_is_alnum(label.p[i]) && label.p[i] != '-' && label.p[i] != '_')

@@ -93,7 +93,6 @@ struct status dkim_signature_print(const struct dkim_signature *signature, bool 
  * case. Underscores are taken (docs/deviations.md). NULL when it is none. */
 const char *dkim_name_parse(struct slice text, size_t at_least_labels, struct arena *arena);
 /* "local@domain", decoded, as i= means it. False when it is none. */
-bool dkim_identity_parse(struct slice text, struct arena *arena,
-                         struct dkim_signature *signature);
+bool dkim_identity_parse(struct slice text, struct arena *arena, struct dkim_signature *signature);
 /* name is ancestor or lies below it; both in lower case. */
 bool dkim_name_is_within(const char *name, const char *ancestor);

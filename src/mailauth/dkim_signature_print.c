@@ -142,8 +142,8 @@ static void check_names(struct folder *f, const struct dkim_signature *s)
 	f->invalid |= !s->domain || !dkim_name_parse(slice_str(s->domain), 2, &arena);
 	f->invalid |= !s->selector || !dkim_name_parse(slice_str(s->selector), 1, &arena);
 	if (s->has_identity && !f->invalid) {
-		const char *text = arena_printf(&arena, "%.*s@%s", SLICE_FMT(s->identity),
-		                                s->identity_domain);
+		const char *text =
+		        arena_printf(&arena, "%.*s@%s", SLICE_FMT(s->identity), s->identity_domain);
 		f->invalid |= slice_index(s->identity, 0) != SIZE_MAX || !text ||
 		              !dkim_identity_parse(slice_str(text), &arena, &again);
 	}

@@ -202,8 +202,9 @@ static void what_is_none_is_refused(void **state)
 
 static void names_in_h_are_names(void **state)
 {
-	static const char *const lists[] = {"", ":", "from:", ":from", "from::to", "from to", "from;",
-	                                    "from:\xc3\xa4", "a b:c"};
+	static const char *const lists[] = {"",         ":",       "from:", ":from",
+	                                    "from::to", "from to", "from;", "from:\xc3\xa4",
+	                                    "a b:c"};
 	struct buf in;
 	(void)state;
 	buf_init(&in, KIB);
@@ -234,8 +235,7 @@ static void sizes_are_limited(void **state)
 	                 ERR_LIMIT);
 	arena_done(&small);
 	arena_init(&small, 64 * KIB);
-	assert_true(
-	        is_ok(dkim_signature_parse(DKIM_KIND_SIGNATURE, buf_slice(&in), &small, &s)));
+	assert_true(is_ok(dkim_signature_parse(DKIM_KIND_SIGNATURE, buf_slice(&in), &small, &s)));
 	arena_done(&small);
 	buf_add_str(&in, ":a");
 	check(DKIM_KIND_SIGNATURE, buf_slice(&in), "(limit: h= has too many names)");
@@ -266,7 +266,8 @@ static void the_fields_of_arc_differ(void **state)
 	check(DKIM_KIND_ARC_SEAL, SLICE("i=1;a=rsa-sha256;b=AAAA;d=example.com;s=sel"),
 	      "(syntax: cv= is missing)");
 	check(DKIM_KIND_ARC_MESSAGE, SLICE(PLAIN), "(syntax: i= is missing)");
-	static const char *const instances[] = {"", "0", "00", "51", "001", "-1", "a", "1 0", "@a.b"};
+	static const char *const instances[] = {"",   "0", "00",  "51",  "001",
+	                                        "-1", "a", "1 0", "@a.b"};
 	struct buf in;
 	buf_init(&in, KIB);
 	for (size_t i = 0; i < N_ELEMENTS(instances); i++) {
@@ -284,8 +285,8 @@ static void b_is_found_where_it_stands(void **state)
 	struct dkim_signature s;
 	(void)state;
 	arena_init(&arena, 64 * KIB);
-	struct slice in = SLICE("v=1; b = AA\r\n AA ; a=rsa-sha256;bh=" HASH
-	                        ";d=example.com;h=from;s=sel");
+	struct slice in =
+	        SLICE("v=1; b = AA\r\n AA ; a=rsa-sha256;bh=" HASH ";d=example.com;h=from;s=sel");
 	assert_true(is_ok(dkim_signature_parse(DKIM_KIND_SIGNATURE, in, &arena, &s)));
 	assert_ptr_equal(s.b_raw.p, in.p + 8);
 	assert_true(slice_eq_str(s.b_raw, " AA\r\n AA "));
@@ -330,12 +331,13 @@ static void signatures_are_written_folded(void **state)
 	s.identity = SLICE("j\xc3\xb6 =;|");
 	s.identity_domain = "mail.example.com";
 	assert_true(is_ok(dkim_signature_print(&s, false, &out)));
-	assert_string_equal(buf_cstr(&out),
-	                    "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=2024;\r\n"
-	                    "\tt=1700000000; x=1700000009; i=j=C3=B6=20=3D=3B|@mail.example.com;\r\n"
-	                    "\th=From:X-A-rather-long-name-of-a-field:to:X-Another-rather-long-name;\r\n"
-	                    "\tbh=AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=;\r\n"
-	                    "\tb=AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+	assert_string_equal(
+	        buf_cstr(&out),
+	        "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=2024;\r\n"
+	        "\tt=1700000000; x=1700000009; i=j=C3=B6=20=3D=3B|@mail.example.com;\r\n"
+	        "\th=From:X-A-rather-long-name-of-a-field:to:X-Another-rather-long-name;\r\n"
+	        "\tbh=AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=;\r\n"
+	        "\tb=AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 	buf_done(&out);
 }
 
@@ -355,8 +357,7 @@ static void what_is_written_is_read(void **state)
 			s.signature.n = size;
 			assert_true(is_ok(dkim_signature_print(&s, false, &out)));
 			assert_true(slice_cut(buf_slice(&out), ':', &name, &value));
-			assert_true(
-			        is_ok(dkim_signature_parse(s.kind, value, &arena, &again)));
+			assert_true(is_ok(dkim_signature_parse(s.kind, value, &arena, &again)));
 			assert_true(slice_eq(s.signature, again.signature));
 			if (s.kind == DKIM_KIND_ARC_SEAL)
 				s.n_names = 0;
@@ -382,7 +383,8 @@ static void an_unsigned_one_is_the_beginning_of_the_signed(void **state)
 	for (size_t n = 1; n < 60; n++) {
 		struct dkim_signature s = sample(DKIM_KIND_SIGNATURE);
 		struct slice name = slice_sub(
-		        SLICE("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh"), 0, n);
+		        SLICE("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh"), 0,
+		        n);
 		struct buf with, without;
 		buf_init(&with, 64 * KIB);
 		buf_init(&without, 64 * KIB);
@@ -401,7 +403,8 @@ static void an_unsigned_one_is_the_beginning_of_the_signed(void **state)
 static void what_could_not_be_read_is_not_written(void **state)
 {
 	struct dkim_signature bads[20];
-	static const struct slice bad_names[] = {SLICE("a:b"), SLICE("a\r\nb"), SLICE(""), SLICE("a;")};
+	static const struct slice bad_names[] = {SLICE("a:b"), SLICE("a\r\nb"), SLICE(""),
+	                                         SLICE("a;")};
 	size_t n = 0;
 	struct buf out;
 	(void)state;
