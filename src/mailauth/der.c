@@ -74,8 +74,7 @@ static void public_key_info(struct cursor *c, struct slice *ret_key)
 	*ret_key = slice_from(bits, 1);
 }
 
-struct status der_rsa_parse(struct slice der, struct slice *ret_modulus,
-                            struct slice *ret_exponent)
+struct status der_rsa_parse(struct slice der, struct slice *ret_modulus, struct slice *ret_exponent)
 {
 	struct cursor outer = cursor_of(der);
 	struct cursor key = cursor_of(take(&outer, DER_SEQUENCE));

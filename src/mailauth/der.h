@@ -3,8 +3,8 @@
  *	SubjectPublicKeyInfo = SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING }  RFC 5280
  *	RSAPublicKey         = SEQUENCE { modulus INTEGER, publicExponent INTEGER }       RFC 8017
  *
- * The bit string holds an RSAPublicKey. Lengths must be in their shortest form, numbers positive and
- * without needless zeros, nothing may follow: each key has one encoding.
+ * The bit string holds an RSAPublicKey. Lengths must be in their shortest form, numbers positive
+ *and without needless zeros, nothing may follow: each key has one encoding.
  */
 #pragma once
 

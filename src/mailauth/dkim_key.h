@@ -8,12 +8,12 @@
 
 #include "mailauth/dkim_signature.h"
 
-#define DKIM_KEY_RECORD_MAX      ((size_t)16 * 1024) /* bytes; RSA with 16,384 bits needs 3 KB */
-#define DKIM_RSA_BITS_MIN        1024u               /* RFC 8301 section 3.2 */
-#define DKIM_RSA_BITS_MAX        8192u               /* what verifying may cost */
-#define DKIM_RSA_EXPONENT_BITS   33u                 /* of a public exponent, at most */
-#define DKIM_ED25519_KEY_SIZE    32u
-#define DKIM_KEY_NOTES_MAX       1000u /* bytes of n= that are kept */
+#define DKIM_KEY_RECORD_MAX    ((size_t)16 * 1024) /* bytes; RSA with 16,384 bits needs 3 KB */
+#define DKIM_RSA_BITS_MIN      1024u               /* RFC 8301 section 3.2 */
+#define DKIM_RSA_BITS_MAX      8192u               /* what verifying may cost */
+#define DKIM_RSA_EXPONENT_BITS 33u                 /* of a public exponent, at most */
+#define DKIM_ED25519_KEY_SIZE  32u
+#define DKIM_KEY_NOTES_MAX     1000u /* bytes of n= that are kept */
 
 enum dkim_key_type {
 	DKIM_KEY_RSA,

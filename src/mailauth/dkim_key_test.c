@@ -55,8 +55,7 @@ static const struct {
         {"v=DKIM1; p=", "rsa 0 revoked"},
         {"v=DKIM1; k=ed25519; p=;", "ed25519 0 revoked"},
         {"v=DKIM1; h=sha1 : sha256; s=email; t=s; p=" RSA_1024, "rsa 1024 strict"},
-        {"v=DKIM1; h=sha1; s=tlsrpt; t=y:s; p=" RSA_1024,
-         "rsa 1024 !sha256 !email testing strict"},
+        {"v=DKIM1; h=sha1; s=tlsrpt; t=y:s; p=" RSA_1024, "rsa 1024 !sha256 !email testing strict"},
         {"v=DKIM1; h=; s=; t=; p=" RSA_1024, "rsa 1024 !sha256 !email"},
         {"v=DKIM1; h=SHA256; s=EMAIL:Email; t=Y; p=" RSA_1024, "rsa 1024 !sha256 !email"},
         {"v=DKIM1; h=x:sha256:y; s=x:*; t=x:y; p=" RSA_1024, "rsa 1024 testing"},
@@ -179,14 +178,14 @@ static const struct {
         {"", "rsa 0 revoked"},
         {"30", NULL},
         {"3008", NULL},
-        {"300802030080010201", NULL},       /* ends early */
-        {"300802030080010201 0300", NULL},  /* something follows */
-        {"30090203008001020103 00", NULL},  /* the same within */
-        {"300702028001020103", NULL},       /* negative */
-        {"30090204000080010201 03", NULL},  /* a needless zero */
-        {"3006020002 02 0103", NULL},       /* an empty number */
+        {"300802030080010201", NULL},      /* ends early */
+        {"300802030080010201 0300", NULL}, /* something follows */
+        {"30090203008001020103 00", NULL}, /* the same within */
+        {"300702028001020103", NULL},      /* negative */
+        {"30090204000080010201 03", NULL}, /* a needless zero */
+        {"3006020002 02 0103", NULL},      /* an empty number */
         {"300a02030080010203 0000 03", NULL},
-        {"308108020300800102 0103", NULL},  /* a longer form than needed */
+        {"308108020300800102 0103", NULL}, /* a longer form than needed */
         {"3082000802030080010201 03", NULL},
         {"3080020300800102 01030000", NULL}, /* BER's indefinite length */
         {"3085000000000802030080010201 03", NULL},
