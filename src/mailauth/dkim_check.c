@@ -1,7 +1,8 @@
 /* The steps on one signature (RFC 6376 sections 6.1.1 to 6.1.3).
  *
- * Each step leaves a check alone that has failed already: the first reason stays. The body's hash is
- * compared before the key is looked at: a message that was changed is not worth a wait for the DNS.
+ * Each step leaves a check alone that has failed already: the first reason stays. The body's hash
+ * is compared before the key is looked at: a message that was changed is not worth a wait for the
+ * DNS.
  */
 #include "mailauth/dkim_verify_private.h"
 
@@ -198,13 +199,14 @@ static void try_record(struct dkim_check *check, const struct dkim_key_record *r
 	if (!record->public_key)
 		refuse(check, MAILAUTH_PERMERROR, "has a key that cannot be used");
 	else if (!dkim_public_key_verify(record->public_key, digest, check->signature.signature))
-		refuse(check, MAILAUTH_FAIL, "does not fit its key: what it signs was changed, or "
-		                             "another key made it");
+		refuse(check, MAILAUTH_FAIL,
+		       "does not fit its key: what it signs was changed, or "
+		       "another key made it");
 }
 
 /* Several records: "the Verifier can choose one of the key records or may cycle through" them
- * (section 6.1.2). One that verifies counts; else the first that was tried with arithmetic; else the
- * first. */
+ * (section 6.1.2). One that verifies counts; else the first that was tried with arithmetic; else
+ * the first. */
 void dkim_check_digest(const struct dkim_verifier *v, struct dkim_check *check,
                        const uint8_t digest[DKIM_HASH_SIZE])
 {

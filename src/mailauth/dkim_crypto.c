@@ -191,8 +191,8 @@ static bool verify_ed25519(EVP_PKEY *pkey, const uint8_t digest[DKIM_HASH_SIZE],
 	       EVP_DigestVerify(context, signature.p, signature.n, digest, DKIM_HASH_SIZE) == 1;
 }
 
-bool dkim_public_key_verify(const struct dkim_public_key *key,
-                            const uint8_t digest[DKIM_HASH_SIZE], struct slice signature)
+bool dkim_public_key_verify(const struct dkim_public_key *key, const uint8_t digest[DKIM_HASH_SIZE],
+                            struct slice signature)
 {
 	bool good = key->type == DKIM_KEY_RSA ? verify_rsa(key->pkey, digest, signature)
 	                                      : verify_ed25519(key->pkey, digest, signature);

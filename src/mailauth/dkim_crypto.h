@@ -10,7 +10,7 @@
 struct dkim_hash;
 
 struct dkim_hash *dkim_hash_new(void);
-void dkim_hash_free(struct dkim_hash *hash); /* accepts NULL */
+void dkim_hash_free(struct dkim_hash *hash);  /* accepts NULL */
 void dkim_hash_reset(struct dkim_hash *hash); /* to be used again from the start */
 struct dkim_sink *dkim_hash_sink(struct dkim_hash *hash);
 /* The hash of what was given; reset is needed before more. */
@@ -24,5 +24,5 @@ struct dkim_public_key;
  * verify with is refused before (DKIM_RSA_BITS_MAX): LIMIT. */
 struct status dkim_public_key_new(const struct dkim_key *key, struct dkim_public_key **ret_key);
 void dkim_public_key_free(struct dkim_public_key *key); /* accepts NULL */
-bool dkim_public_key_verify(const struct dkim_public_key *key,
-                            const uint8_t digest[DKIM_HASH_SIZE], struct slice signature);
+bool dkim_public_key_verify(const struct dkim_public_key *key, const uint8_t digest[DKIM_HASH_SIZE],
+                            struct slice signature);

@@ -69,8 +69,7 @@ struct status dkim_private_key_from_pem(struct slice pem, struct dkim_private_ke
 	CLEANUP(dkim_BIO_freep) BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
 	bool encrypted = false;
 	CLEANUP(dkim_EVP_PKEY_freep)
-	EVP_PKEY *pkey =
-	        bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &encrypted) : NULL;
+	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &encrypted) : NULL;
 	ERR_clear_error();
 	if (!pkey)
 		return fail(ERR_INVALID, encrypted ? "the private key is encrypted"

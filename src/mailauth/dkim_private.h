@@ -39,5 +39,4 @@ struct status dkim_private_key_public(const struct dkim_private_key *key, struct
 struct dkim_signer_key dkim_private_key_signer(const struct dkim_private_key *key);
 
 /* A public key in PEM ("BEGIN PUBLIC KEY", "BEGIN RSA PUBLIC KEY"), for its record. */
-struct status dkim_public_from_pem(struct slice pem, struct arena *arena,
-                                   struct dkim_key *ret_key);
+struct status dkim_public_from_pem(struct slice pem, struct arena *arena, struct dkim_key *ret_key);

@@ -2,8 +2,8 @@
  *
  * Which fields: section 5.4.1 names the core of a message. What a reader is shown or a program acts
  * on is signed in any case, so that nobody can add it where it was missing ("oversigning"); what
- * gateways may add later (MIME fields of a message that had none) only where it is there; what lists
- * and resenders add is signed but may be followed by more.
+ * gateways may add later (MIME fields of a message that had none) only where it is there; what
+ * lists and resenders add is signed but may be followed by more.
  */
 #include "mailauth/dkim_sign.h"
 

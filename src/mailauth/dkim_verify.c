@@ -49,7 +49,8 @@ static bool has_to_do_with(const struct message_address_list *from, const char *
 {
 	for (size_t i = 0; i < from->n; i++) {
 		const char *name = dkim_name_parse(from->v[i].domain, 1, arena);
-		if (name && (dkim_name_is_within(name, domain) || dkim_name_is_within(domain, name)))
+		if (name &&
+		    (dkim_name_is_within(name, domain) || dkim_name_is_within(domain, name)))
 			return true;
 	}
 	return false;
@@ -81,8 +82,7 @@ static void choose(struct dkim_verifier *v)
 		for (size_t i = 0; i < v->n_checks && n_left > 0; i++) {
 			struct dkim_check *check = &v->checks[i];
 			if (check->result != MAILAUTH_PASS || check->key != DKIM_NO_KEY ||
-			    (round == 0 &&
-			     !has_to_do_with(&from, check->signature.domain, &arena)))
+			    (round == 0 && !has_to_do_with(&from, check->signature.domain, &arena)))
 				continue;
 			dkim_check_want(v, check);
 			n_left--;
@@ -145,8 +145,8 @@ static void read_records(struct dkim_key_slot *slot, const struct dns_answer *an
 	size_t n = MIN(answer->n_records, (size_t)DKIM_KEY_RECORDS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct dkim_key_record *record = &slot->records[slot->n_records];
-		struct status status = dkim_key_parse(answer->records[i].txt.joined, arena,
-		                                      &record->key);
+		struct status status =
+		        dkim_key_parse(answer->records[i].txt.joined, arena, &record->key);
 		if (is_ok(status)) {
 			slot->n_records++;
 			if (is_usable(&record->key))

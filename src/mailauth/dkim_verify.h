@@ -31,13 +31,13 @@
 #include "mailauth/lookup.h"
 #include "mailauth/result.h"
 
-#define DKIM_VERIFIER_ARENA    ((size_t)8 * 1024 * 1024) /* a fit budget for one message */
-#define DKIM_VERIFIED_MAX      8u    /* signatures that are verified, where options say nothing */
-#define DKIM_READ_MAX          100u  /* that are read at all */
-#define DKIM_LISTED_MAX        1000u /* that get a result */
-#define DKIM_KEYS_MAX          80u   /* keys looked up for one message, those of ARC included */
-#define DKIM_KEY_RECORDS_MAX   4u    /* TXT records at one key's name that are looked at */
-#define DKIM_CLOCK_SKEW_S      300   /* that t= and x= are given */
+#define DKIM_VERIFIER_ARENA  ((size_t)8 * 1024 * 1024) /* a fit budget for one message */
+#define DKIM_VERIFIED_MAX    8u    /* signatures that are verified, where options say nothing */
+#define DKIM_READ_MAX        100u  /* that are read at all */
+#define DKIM_LISTED_MAX      1000u /* that get a result */
+#define DKIM_KEYS_MAX        80u   /* keys looked up for one message, those of ARC included */
+#define DKIM_KEY_RECORDS_MAX 4u    /* TXT records at one key's name that are looked at */
+#define DKIM_CLOCK_SKEW_S    300   /* that t= and x= are given */
 
 struct dkim_options {
 	int64_t now_s;           /* when the message came in, seconds since 1970 */
@@ -53,7 +53,7 @@ struct dkim_result {
 	const char *why;             /* in words, about the signature; "" for a pass */
 	/* NULL when it could not be read. Its domain, selector, algorithm, ... */
 	const struct dkim_signature *signature;
-	const char *identity; /* i= or "@d", UTF-8: has no controls, but any other character */
+	const char *identity;  /* i= or "@d", UTF-8: has no controls, but any other character */
 	struct slice b_prefix; /* header.b of RFC 6008: unique among the results; may be empty */
 	unsigned key_bits;     /* 0: no key of its kind was found */
 	bool testing;          /* the key has t=y: a signature that is no pass counts as none */

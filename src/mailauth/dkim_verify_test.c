@@ -19,29 +19,28 @@
 	"\"iGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutAC\" "               \
 	"\"DfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3\" "               \
 	"\"Ip3G+2kryOTIKT+l/K4w3QIDAQAB\"\n"
-static const char rfc8463[] =
-        "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n"
-        " d=football.example.com; i=@football.example.com;\r\n"
-        " q=dns/txt; s=brisbane; t=1528637909; h=from : to :\r\n"
-        " subject : date : message-id : from : subject : date;\r\n"
-        " bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
-        " b=/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus\r\n"
-        " Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==\r\n"
-        "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n"
-        " d=football.example.com; i=@football.example.com;\r\n"
-        " q=dns/txt; s=test; t=1528637909; h=from : to : subject :\r\n"
-        " date : message-id : from : subject : date;\r\n"
-        " bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
-        " b=F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3\r\n"
-        " DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz\r\n"
-        " dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=\r\n"
-        "From: Joe SixPack <joe@football.example.com>\r\n"
-        "To: Suzie Q <suzie@shopping.example.net>\r\n"
-        "Subject: Is dinner ready?\r\n"
-        "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
-        "Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
-        "\r\n"
-        "Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\nJoe.\r\n";
+static const char rfc8463[] = "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n"
+                              " d=football.example.com; i=@football.example.com;\r\n"
+                              " q=dns/txt; s=brisbane; t=1528637909; h=from : to :\r\n"
+                              " subject : date : message-id : from : subject : date;\r\n"
+                              " bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
+                              " b=/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus\r\n"
+                              " Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==\r\n"
+                              "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n"
+                              " d=football.example.com; i=@football.example.com;\r\n"
+                              " q=dns/txt; s=test; t=1528637909; h=from : to : subject :\r\n"
+                              " date : message-id : from : subject : date;\r\n"
+                              " bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
+                              " b=F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3\r\n"
+                              " DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz\r\n"
+                              " dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=\r\n"
+                              "From: Joe SixPack <joe@football.example.com>\r\n"
+                              "To: Suzie Q <suzie@shopping.example.net>\r\n"
+                              "Subject: Is dinner ready?\r\n"
+                              "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
+                              "Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
+                              "\r\n"
+                              "Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\nJoe.\r\n";
 
 /* RFC 6376 appendices A.2 and C. As it is printed the signature cannot verify: continuation lines
  * must be indented by six blanks, and one stands before "Are". */
@@ -51,25 +50,24 @@ static const char rfc8463[] =
 	"\"IxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v\" "                                      \
 	"\"/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhi\" "                                      \
 	"\"tdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB\"\n"
-static const char rfc6376[] =
-        "DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r\n"
-        "      c=simple/simple; q=dns/txt; i=joe@football.example.com;\r\n"
-        "      h=Received : From : To : Subject : Date : Message-ID;\r\n"
-        "      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
-        "      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB\r\n"
-        "      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut\r\n"
-        "      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV\r\n"
-        "      4bmp/YzhwvcubU4=;\r\n"
-        "Received: from client1.football.example.com  [192.0.2.1]\r\n"
-        "      by submitserver.example.com with SUBMISSION;\r\n"
-        "      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r\n"
-        "From: Joe SixPack <joe@football.example.com>\r\n"
-        "To: Suzie Q <suzie@shopping.example.net>\r\n"
-        "Subject: Is dinner ready?\r\n"
-        "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
-        "Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
-        "\r\n"
-        "Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n";
+static const char rfc6376[] = "DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r\n"
+                              "      c=simple/simple; q=dns/txt; i=joe@football.example.com;\r\n"
+                              "      h=Received : From : To : Subject : Date : Message-ID;\r\n"
+                              "      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
+                              "      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB\r\n"
+                              "      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut\r\n"
+                              "      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV\r\n"
+                              "      4bmp/YzhwvcubU4=;\r\n"
+                              "Received: from client1.football.example.com  [192.0.2.1]\r\n"
+                              "      by submitserver.example.com with SUBMISSION;\r\n"
+                              "      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r\n"
+                              "From: Joe SixPack <joe@football.example.com>\r\n"
+                              "To: Suzie Q <suzie@shopping.example.net>\r\n"
+                              "Subject: Is dinner ready?\r\n"
+                              "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
+                              "Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
+                              "\r\n"
+                              "Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n";
 
 static const char plain[] = "Received: from x\r\n"
                             "From: Ada <ada@example.com>\r\n"
@@ -268,8 +266,7 @@ static void changes_are_seen(void **state)
 	buf_init(&good, MIB);
 	buf_add(&good, sign(f, slice_str(plain), by(f, "rsa")));
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
-		struct slice changed =
-		        replace(f, buf_slice(&good), cases[i].old, cases[i].new);
+		struct slice changed = replace(f, buf_slice(&good), cases[i].old, cases[i].new);
 		if (*cases[i].expected)
 			check(f, changed, cases[i].expected);
 	}
@@ -300,8 +297,8 @@ static struct slice sign_oddly(struct fixture *f, const char *message, const cha
 	if (change)
 		change(&s);
 	buf_reset(&f->message);
-	assert_true(is_ok(dkim_sign_message(&header, body, &f->rsa.signer, false, &arena, &s,
-	                                    &f->message)));
+	assert_true(is_ok(
+	        dkim_sign_message(&header, body, &f->rsa.signer, false, &arena, &s, &f->message)));
 	buf_add(&f->message, text);
 	dkim_body_free(body);
 	arena_done(&arena);
@@ -363,7 +360,8 @@ static void every_from_must_be_signed(void **state)
 	check(f, sign_oddly(f, two_from, from_only, NULL),
 	      "example.com policy: does not sign every From field of the message\n");
 	check(f, sign_oddly(f, two_from, two, NULL), "example.com pass\n");
-	check(f, sign_oddly(f, "From: a@example.com\nfrom : b@example.com\r\n\r\n", from_only, NULL),
+	check(f,
+	      sign_oddly(f, "From: a@example.com\nfrom : b@example.com\r\n\r\n", from_only, NULL),
 	      "example.com policy: does not sign every From field of the message\n");
 }
 
@@ -408,8 +406,8 @@ static void what_counts_not_is_said(void **state)
 	check(f, sign_oddly(f, plain, from_only, expired), "example.com policy: has expired\n");
 	check(f, sign_oddly(f, plain, from_only, from_the_future),
 	      "example.com policy: was made in the future\n");
-	struct slice changed = replace(f, sign_oddly(f, plain, from_only, NULL),
-	                               "a=rsa-sha256", "a=rsa-sha512");
+	struct slice changed =
+	        replace(f, sign_oddly(f, plain, from_only, NULL), "a=rsa-sha256", "a=rsa-sha512");
 	check(f, changed, "neutral: cannot be read: unknown algorithm\n");
 	check(f,
 	      SLICE("DKIM-Signature: v=1; a=rsa-sha1; d=example.com; s=rsa; "
@@ -430,7 +428,8 @@ static void public_suffixes_are_asked_for(void **state)
 	size_t n = 0;
 	f->options.is_public_suffix = only_example;
 	f->options.context = &n;
-	check(f, sign_oddly(f, plain, from_only, NULL), "example.com policy: is by a public suffix\n");
+	check(f, sign_oddly(f, plain, from_only, NULL),
+	      "example.com policy: is by a public suffix\n");
 	assert_int_equal(n, 1);
 	assert_int_equal(f->table.n_lookups, 0);
 }
@@ -457,12 +456,14 @@ static void failures_of_lookups_differ(void **state)
 	         "example.com temperror: has a key that could not be looked up: server answered "
 	         "SERVFAIL\n"},
 	        {"rsa._domainkey.example.com TXT timeout",
-	         "example.com temperror: has a key that could not be looked up: no answer in time\n"},
+	         "example.com temperror: has a key that could not be looked up: no answer in "
+	         "time\n"},
 	        {"rsa._domainkey.example.com TXT refused",
 	         "example.com temperror: has a key that could not be looked up: server answered "
 	         "REFUSED\n"},
 	        {"rsa._domainkey.example.com TXT bogus",
-	         "example.com temperror: has a key that could not be looked up: DNSSEC validation failed\n"},
+	         "example.com temperror: has a key that could not be looked up: DNSSEC validation "
+	         "failed\n"},
 	        {"rsa._domainkey.example.com TXT \"v=spf1 -all\"",
 	         "example.com permerror: has a key record that is none: unknown version\n"},
 	        {"rsa._domainkey.example.com TXT \"\"",
@@ -513,8 +514,8 @@ static void records_restrict_their_key(void **state)
 	const char *key = strstr(buf_cstr(&f->rsa.record), " p=");
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		buf_reset(&fact);
-		buf_printf(&fact, "rsa._domainkey.example.com TXT \"v=DKIM1; %s%s\"",
-		           cases[i].tags, key);
+		buf_printf(&fact, "rsa._domainkey.example.com TXT \"v=DKIM1; %s%s\"", cases[i].tags,
+		           key);
 		check_record(f, buf_cstr(&fact), cases[i].expected);
 	}
 	replace(f, buf_slice(&f->message), "last", "LAST");
@@ -586,11 +587,13 @@ static void keys_of_odd_sizes_do_not_count(void **state)
 	tell_rsa(f, 16384, "\x01\x00\x01", 3);
 	check(f, message, "example.com policy: has an RSA key above 8192 bits\n");
 	tell_rsa(f, 2048, "\x01", 1);
-	check(f, message, "example.com permerror: has a key record that is none: p= holds an RSA "
-	                  "key that anybody could sign with\n");
+	check(f, message,
+	      "example.com permerror: has a key record that is none: p= holds an RSA "
+	      "key that anybody could sign with\n");
 	tell_rsa(f, 2048, "\x01\x00\x00\x00\x00\x00\x01", 7);
-	check(f, message, "example.com permerror: has a key record that is none: p= holds an RSA "
-	                  "key with a huge exponent\n");
+	check(f, message,
+	      "example.com permerror: has a key record that is none: p= holds an RSA "
+	      "key with a huge exponent\n");
 }
 
 /* With the exponent 1 and no padding check s = EM would do; and with a modulus that is larger. */
@@ -603,8 +606,11 @@ static void a_forged_signature_is_none(void **state)
 	struct buf forged;
 	buf_init(&forged, MIB);
 	static const char *const values[] = {
-	        "AA==", "AAAA", "/////w==",
-	        "AAH///////////////////////////////////////////////////////////////////8AMDEwDQYJYIZIAW"
+	        "AA==",
+	        "AAAA",
+	        "/////w==",
+	        "AAH///////////////////////////////////////////////////////////////////"
+	        "8AMDEwDQYJYIZIAW"
 	        "UDBAIBBQAEIA==",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(values); i++) {
@@ -746,8 +752,7 @@ static void results_tell_what_they_rest_on(void **state)
 	buf_init(&fact, 64 * KIB);
 	dns_table_done(&f->table);
 	dns_table_init(&f->table);
-	buf_printf(&fact, "rsa._domainkey.example.com TXT \"%s\" secure",
-	           buf_cstr(&f->rsa.record));
+	buf_printf(&fact, "rsa._domainkey.example.com TXT \"%s\" secure", buf_cstr(&f->rsa.record));
 	dns_table_add(&f->table, buf_cstr(&fact));
 	testing_sign(slice_str(plain), signatures, 2, &f->message);
 	struct slice message = buf_slice(&f->message);
@@ -785,11 +790,13 @@ static void prefixes_of_b_are_unique(void **state)
 	static const struct {
 		const char *b[3], *prefix[3];
 	} cases[] = {
-	        {{"AAAABBBBCCCC", "DDDDBBBBCCCC", "EEEEBBBBCCCC"}, {"AAAABBBB", "DDDDBBBB", "EEEEBBBB"}},
+	        {{"AAAABBBBCCCC", "DDDDBBBBCCCC", "EEEEBBBBCCCC"},
+	         {"AAAABBBB", "DDDDBBBB", "EEEEBBBB"}},
 	        {{"AAAABBBBCCCC", "AAAABBBBCCDD", "AAAACCCC"},
 	         {"AAAABBBBCCC", "AAAABBBBCCD", "AAAACCCC"}},
 	        {{"AAAA", "AAAABBBB", "AAAABBBBCCCC"}, {"AAAA", "AAAABBBB", "AAAABBBBC"}},
-	        {{"AAAABBBBCCCC", "AAAABBBBCCCC", "AAAA"}, {"AAAABBBBCCCC", "AAAABBBBCCCC", "AAAA"}},
+	        {{"AAAABBBBCCCC", "AAAABBBBCCCC", "AAAA"},
+	         {"AAAABBBBCCCC", "AAAABBBBCCCC", "AAAA"}},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
