@@ -33,8 +33,8 @@ static struct status echo(void *context, const uint8_t digest[DKIM_HASH_SIZE], u
 	return ok();
 }
 
-static struct status refuse(void *context, const uint8_t digest[DKIM_HASH_SIZE],
-                            uint8_t *signature, size_t max, size_t *ret_n)
+static struct status refuse(void *context, const uint8_t digest[DKIM_HASH_SIZE], uint8_t *signature,
+                            size_t max, size_t *ret_n)
 {
 	(void)context, (void)digest, (void)signature, (void)max, (void)ret_n;
 	return fail(ERR_BUSY, "the vault is busy");
@@ -240,7 +240,9 @@ static void bodies_are_read_from_sources(void **state)
 	(void)state;
 	buf_init(&text, MIB);
 	for (size_t i = 0; i < 3 * MESSAGE_BODY_PIECE; i++)
-		buf_add_byte(&text, (uint8_t)(i % 70 == 69 ? '\n' : i % 70 == 68 ? '\r' : ' ' + i % 50));
+		buf_add_byte(&text, (uint8_t)(i % 70 == 69   ? '\n'
+		                              : i % 70 == 68 ? '\r'
+		                                             : ' ' + i % 50));
 	static const size_t sizes[] = {0, 1, MESSAGE_BODY_PIECE, MESSAGE_BODY_PIECE + 1,
 	                               3 * MESSAGE_BODY_PIECE};
 	for (size_t i = 0; i < N_ELEMENTS(sizes); i++) {
@@ -255,8 +257,7 @@ static void bodies_are_read_from_sources(void **state)
 		dkim_body_finish(fed);
 		for (size_t canon = 0; canon < DKIM_N_CANONS; canon++) {
 			enum dkim_canon c = (enum dkim_canon)canon;
-			assert_true(
-			        slice_eq(dkim_body_hash(read, c), dkim_body_hash(fed, c)));
+			assert_true(slice_eq(dkim_body_hash(read, c), dkim_body_hash(fed, c)));
 			assert_int_equal(dkim_body_size(read, c), dkim_body_size(fed, c));
 		}
 		dkim_body_free(read);
@@ -313,11 +314,12 @@ static void keys_of_the_rfcs_sign_as_there(void **state)
 	assert_true(is_ok(dkim_private_key_from_pem(slice_str(pkcs1_1024), &key)));
 	assert_true(is_ok(dkim_private_key_public(key, &arena, &half)));
 	assert_true(is_ok(dkim_key_print(&half, &record)));
-	assert_string_equal(
-	        buf_cstr(&record),
-	        "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6W"
-	        "k08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6l"
-	        "HvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB");
+	assert_string_equal(buf_cstr(&record),
+	                    "v=DKIM1; k=rsa; "
+	                    "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6W"
+	                    "k08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/"
+	                    "8uBsCR+yz1Lxj+PL6l"
+	                    "HvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB");
 	dkim_private_key_free(key);
 	arena_done(&arena);
 	buf_done(&record);
@@ -330,9 +332,9 @@ static void made_keys_survive_pem(void **state)
 		unsigned bits;
 		bool good;
 	} cases[] = {
-	        {DKIM_KEY_RSA, 2048, true},   {DKIM_KEY_ED25519, 0, true},
-	        {DKIM_KEY_RSA, 1024, false},  {DKIM_KEY_RSA, 0, false},
-	        {DKIM_KEY_RSA, 2049, false},  {DKIM_KEY_RSA, 8192, false},
+	        {DKIM_KEY_RSA, 2048, true},     {DKIM_KEY_ED25519, 0, true},
+	        {DKIM_KEY_RSA, 1024, false},    {DKIM_KEY_RSA, 0, false},
+	        {DKIM_KEY_RSA, 2049, false},    {DKIM_KEY_RSA, 8192, false},
 	        {DKIM_KEY_ED25519, 256, false},
 	};
 	(void)state;
@@ -341,7 +343,8 @@ static void made_keys_survive_pem(void **state)
 		struct arena arena;
 		struct dkim_key half;
 		struct buf pem;
-		struct status status = dkim_private_key_generate(cases[i].type, cases[i].bits, &key);
+		struct status status =
+		        dkim_private_key_generate(cases[i].type, cases[i].bits, &key);
 		assert_int_equal(is_ok(status), cases[i].good);
 		if (!is_ok(status))
 			continue;

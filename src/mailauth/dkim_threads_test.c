@@ -57,9 +57,8 @@ static void keys_come_while_the_body_does(void **state)
 		        .body_canon = i < N_KEYS ? DKIM_SIMPLE : DKIM_RELAXED};
 	testing_sign(slice_str(message), options, N_SIGNATURES, &signed_message);
 	struct slice all = buf_slice(&signed_message);
-	assert_true(is_ok(dkim_verifier_new(testing_header(all),
-	                                    &(struct dkim_options){.now_s = TESTING_NOW_S}, &arena,
-	                                    &v)));
+	assert_true(is_ok(dkim_verifier_new(
+	        testing_header(all), &(struct dkim_options){.now_s = TESTING_NOW_S}, &arena, &v)));
 	assert_int_equal(dkim_verifier_n_keys(v), N_KEYS);
 	for (size_t i = 0; i < N_KEYS; i++) {
 		fetches[i] = (struct fetch){.v = v, .i = i, .resolver = &table.resolver};
