@@ -18,7 +18,8 @@
 #include "mailauth/dkim_verify.h"
 
 #define ARC_SETS_MAX  ARC_INSTANCE_MAX /* section 5.2 step 1 */
-#define ARC_OLDER_MAX 10u /* message signatures before the newest that are tried for oldest-pass */
+#define ARC_OLDER_MAX 10u /* message signatures before the newest that are tried for oldest-pass   \
+	                   */
 
 /* One set: what one server added. */
 struct arc_set {
@@ -37,8 +38,9 @@ struct arc_set {
 };
 
 struct arc_result {
-	enum mailauth_result result; /* none (there is no chain), pass or fail: the cv of the chain */
-	const char *why;             /* in words, about the chain; "" for pass and none */
+	enum mailauth_result
+	        result;  /* none (there is no chain), pass or fail: the cv of the chain */
+	const char *why; /* in words, about the chain; "" for pass and none */
 	/* It failed because a key could not be looked up. To ARC that is a failure for good
 	 * (section 5.2.1); whoever can wait may try again. */
 	bool temporary;
@@ -82,11 +84,11 @@ struct arc_seal_options {
 	bool utf8;
 };
 
-/* Appends the new set, to be put before the message: seal, message signature, results; and tells its
- * instance. 0, and nothing is appended, when the chain was marked as failed already: nobody adds to
- * such a chain. header: of the message as it goes out, DKIM signatures included. body: finished,
- * with options->body_canon. A chain that is not in order is sealed as failed whatever cv says.
- * INVALID, LIMIT: as for dkim_sign; LIMIT, too, when there are ARC_SETS_MAX sets already. */
+/* Appends the new set, to be put before the message: seal, message signature, results; and tells
+ * its instance. 0, and nothing is appended, when the chain was marked as failed already: nobody
+ * adds to such a chain. header: of the message as it goes out, DKIM signatures included. body:
+ * finished, with options->body_canon. A chain that is not in order is sealed as failed whatever cv
+ * says. INVALID, LIMIT: as for dkim_sign; LIMIT, too, when there are ARC_SETS_MAX sets already. */
 struct status arc_seal(struct slice header, const struct dkim_body *body,
                        const struct arc_seal_options *options, struct buf *out,
                        unsigned *ret_instance);

@@ -12,10 +12,10 @@ struct arc_fields {
 };
 
 struct arc_sets {
-	bool any;         /* there is an ARC field at all */
-	const char *why;  /* NULL: the structure is that of section 5.2 step 3 */
-	unsigned highest; /* instance in any field that tells one; 0: none does */
-	bool marked;      /* the seal with the highest instance says cv=fail */
+	bool any;             /* there is an ARC field at all */
+	const char *why;      /* NULL: the structure is that of section 5.2 step 3 */
+	unsigned highest;     /* instance in any field that tells one; 0: none does */
+	bool marked;          /* the seal with the highest instance says cv=fail */
 	struct arc_fields *v; /* of instance i: v[i - 1]; whole sets 1 to `highest` when why is NULL
 	                       */
 };

@@ -118,7 +118,8 @@ static struct arc_seal_options by(const struct fixture *f, enum arc_cv cv)
 	};
 }
 
-static struct status seal(struct fixture *f, struct arc_seal_options options, unsigned *ret_instance)
+static struct status seal(struct fixture *f, struct arc_seal_options options,
+                          unsigned *ret_instance)
 {
 	struct buf whole;
 	struct slice message = buf_slice(&f->message);
@@ -239,8 +240,7 @@ static void dkim_signatures_are_signed_too(void **state)
 	         "signs was changed, or another key made it 1:fail/none");
 }
 
-#define SEAL_BROKEN                                                                                \
-	" that does not fit its key: what it signs was changed, or another key made it"
+#define SEAL_BROKEN " that does not fit its key: what it signs was changed, or another key made it"
 
 static void every_set_is_sealed(void **state)
 {
@@ -249,8 +249,7 @@ static void every_set_is_sealed(void **state)
 	} cases[] = {
 	        {"\r\nARC-Authentication-Results: i=1; list.example; arc=none",
 	         "\r\nARC-Authentication-Results: i=1; list.example; arc=pass",
-	         "fail: has a seal of instance 2" SEAL_BROKEN
-	         " 1:none/none 2:pass/fail"},
+	         "fail: has a seal of instance 2" SEAL_BROKEN " 1:none/none 2:pass/fail"},
 	        {"i=2; list.example; arc=none", "i=2; list.example; arc=pass",
 	         "fail: has a seal of instance 2" SEAL_BROKEN " 1:none/none 2:pass/fail"},
 	        {"cv=pass; d", "cv=pass;  d", "pass oldest=0 1:pass/pass 2:pass/pass"},
@@ -298,8 +297,8 @@ static void structure_is_checked(void **state)
 	         "fail: has an ARC-Seal that cannot be read: i= is no number from 1 to 50"},
 	        {"ARC-Seal: i=2", "ARC-Seal: i=51",
 	         "fail: has an ARC-Seal that cannot be read: i= is no number from 1 to 50"},
-	        {"ARC-Seal: i=2;", "ARC-Seal:",
-	         "fail: has an ARC-Seal that cannot be read: i= is missing"},
+	        {"ARC-Seal: i=2;",
+	         "ARC-Seal:", "fail: has an ARC-Seal that cannot be read: i= is missing"},
 	        {"ARC-Seal: i=2;", "ARC-Seal: i=2; h=from;",
 	         "fail: has an ARC-Seal that cannot be read: a seal has h="},
 	        {"ARC-Seal: i=2;", "ARC-Seal: garbage",
@@ -324,8 +323,8 @@ static void structure_is_checked(void **state)
 	         "fail: has an ARC-Authentication-Results that cannot be read"},
 	        {"Results: i=2;", "Results: i=;",
 	         "fail: has an ARC-Authentication-Results that cannot be read"},
-	        {"Results: i=2;", "Results:",
-	         "fail: has an ARC-Authentication-Results that cannot be read"},
+	        {"Results: i=2;",
+	         "Results:", "fail: has an ARC-Authentication-Results that cannot be read"},
 	};
 	struct fixture *f = *state;
 	struct buf good;

@@ -3,9 +3,9 @@
  * Seals sign all sets up to their own, in order: one running hash is carried through them, so that
  * the work grows with the number of sets and not with its square.
  *
- * Of a DKIM signature's rules those hold for a message signature that speak of the signature itself:
- * algorithm, key size, l=, x=, From. A message signature that signs seals is refused (section 4.1.2
- * forbids all ARC fields; docs/deviations.md).
+ * Of a DKIM signature's rules those hold for a message signature that speak of the signature
+ * itself: algorithm, key size, l=, x=, From. A message signature that signs seals is refused
+ * (section 4.1.2 forbids all ARC fields; docs/deviations.md).
  */
 #include "mailauth/arc_private.h"
 #include "mailauth/dkim_verify_private.h"
