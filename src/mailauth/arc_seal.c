@@ -110,10 +110,10 @@ static void hash_sets(const struct seal *seal, struct slice unsigned_seal,
 
 static struct status add_seal(struct seal *seal, struct buf *out)
 {
-	CLEANUP(buf_done) struct buf field;
 	uint8_t digest[DKIM_HASH_SIZE];
 	struct dkim_signature s = template_of(seal, DKIM_KIND_ARC_SEAL);
 	TRY(dkim_sign_names(seal->options->domain, seal->options->selector, seal->arena, &s));
+	CLEANUP(buf_done) struct buf field;
 	buf_init(&field, 64 * KIB);
 	TRY(dkim_signature_print(&s, seal->options->utf8, &field));
 	hash_sets(seal, buf_slice(&field), digest);

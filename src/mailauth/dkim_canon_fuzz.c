@@ -25,8 +25,9 @@ static bool is_line_end(struct slice s, size_t at)
 	return slice_starts(slice_from(s, at), SLICE("\r\n"));
 }
 
-/* Section 3.4.4 (a): blanks at the end of lines go, others become one space. */
-static void reduce(struct slice in, struct buf *out)
+/* Section 3.4.4 (a): blanks at the end of lines go, others become one space. one_line: only the end
+ * of it all is the end of a line. */
+static void reduce(struct slice in, bool one_line, struct buf *out)
 {
 	for (size_t i = 0; i < in.n;) {
 		if (!is_blank(in.p[i])) {
@@ -35,7 +36,7 @@ static void reduce(struct slice in, struct buf *out)
 		}
 		while (i < in.n && is_blank(in.p[i]))
 			i++;
-		if (i < in.n && !is_line_end(in, i))
+		if (i < in.n && (one_line || !is_line_end(in, i)))
 			buf_add_byte(out, ' ');
 	}
 }
@@ -59,7 +60,7 @@ static void check_body(enum dkim_canon canon, struct slice in, size_t step)
 	if (canon == DKIM_SIMPLE)
 		buf_add(&expected, in);
 	else
-		reduce(in, &expected);
+		reduce(in, false, &expected);
 	end_body(canon, &expected);
 	dkim_body_canon_init(&b, canon, &c.sink);
 	for (size_t at = 0; at < in.n; at += step)
@@ -90,7 +91,7 @@ static void relax_field(struct slice field, struct buf *out)
 	struct slice rest = buf_slice(&unfolded);
 	while (rest.n > 0 && is_blank(rest.p[0]))
 		rest = slice_from(rest, 1);
-	reduce(rest, out);
+	reduce(rest, true, out);
 	buf_add_str(out, "\r\n");
 	buf_done(&unfolded);
 }

@@ -149,12 +149,12 @@ struct status dkim_sign_message(const struct dkim_header *header, const struct d
                                 const struct dkim_signer_key *key, bool utf8, struct arena *arena,
                                 struct dkim_signature *s, struct buf *out)
 {
-	CLEANUP(buf_done) struct buf field;
 	uint8_t digest[DKIM_HASH_SIZE];
 	if (!dkim_body_has(body, s->body_canon))
 		return fail(ERR_INVALID, "the body was not hashed in this way");
 	s->body_hash = dkim_body_hash(body, s->body_canon);
 	s->signature = slice_empty();
+	CLEANUP(buf_done) struct buf field;
 	buf_init(&field, DKIM_SIGN_ARENA);
 	TRY(dkim_signature_print(s, utf8, &field));
 	hash_header(header, s, buf_slice(&field), digest);

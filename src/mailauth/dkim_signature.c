@@ -83,10 +83,10 @@ static struct status parse_a(struct parser *p, const struct mailauth_tag *tag)
 static struct status decode(struct parser *p, struct slice value, size_t max, const char *why,
                             struct slice *ret_bytes, struct slice *ret_text)
 {
-	CLEANUP(buf_done) struct buf bytes;
 	if (value.n > 8 * max)
 		return fail(ERR_LIMIT, "b= or bh= is too long");
 	struct slice text = mailauth_tag_strip(value, p->arena);
+	CLEANUP(buf_done) struct buf bytes;
 	buf_init(&bytes, max);
 	struct status status = base64_decode(text, &bytes);
 	if (status.code == ERR_LIMIT)
