@@ -17,9 +17,10 @@
 #include "mailauth/dkim_sign.h"
 #include "mailauth/dkim_verify.h"
 
-#define ARC_SETS_MAX  ARC_INSTANCE_MAX /* section 5.2 step 1 */
-#define ARC_OLDER_MAX 10u /* message signatures before the newest that are tried for oldest-pass   \
-	                   */
+#define ARC_SETS_MAX ARC_INSTANCE_MAX /* section 5.2 step 1 */
+#define ARC_OLDER_MAX                                                                              \
+	10u /* message signatures before the newest that are tried for oldest-pass                 \
+	     */
 
 /* One set: what one server added. */
 struct arc_set {

@@ -56,16 +56,32 @@ static bool needs_care(const uint8_t *p, const uint8_t *end, bool at_cr)
 	return *p == ' ' && (p + 1 == end || p[1] <= ' ');
 }
 
+static inline __attribute__((always_inline)) vector care_in(const uint8_t *p, bool at_cr)
+{
+	vector now = load(p), next = load(p + 1);
+	vector hit = (vector)(now == '\t') | ((vector)(now == ' ') & (vector)(next <= ' '));
+	return at_cr ? hit | (vector)(now == '\r') : hit;
+}
+
 static inline __attribute__((always_inline)) const uint8_t *
 find_care(const uint8_t *p, const uint8_t *end, bool at_cr)
 {
+	if ((size_t)(end - p) > BLOCK) {
+		size_t at = first_set(care_in(p, at_cr));
+		p += at;
+		if (at < BLOCK)
+			return p;
+	}
+	while ((size_t)(end - p) > 4 * BLOCK) {
+		vector hits[4];
+		for (size_t i = 0; i < 4; i++)
+			hits[i] = care_in(p + i * BLOCK, at_cr);
+		if (first_set(hits[0] | hits[1] | hits[2] | hits[3]) < BLOCK)
+			break;
+		p += 4 * BLOCK;
+	}
 	while ((size_t)(end - p) > BLOCK) {
-		vector now = load(p);
-		vector next = load(p + 1);
-		vector hit = (vector)(now == '\t') | ((vector)(now == ' ') & (vector)(next <= ' '));
-		if (at_cr)
-			hit |= (vector)(now == '\r');
-		size_t at = first_set(hit);
+		size_t at = first_set(care_in(p, at_cr));
 		p += at;
 		if (at < BLOCK)
 			return p;
@@ -126,25 +142,64 @@ static bool starts_line_end(const uint8_t *p, const uint8_t *end)
 	return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
 }
 
+/* Short runs between blanks are gathered before they go on: each call costs more than they do. */
+#define GATHER_RUN  ((size_t)64)
+#define GATHER_SIZE ((size_t)512)
+
+struct gather {
+	struct dkim_body_canon *c;
+	size_t n;
+	uint8_t bytes[GATHER_SIZE + GATHER_RUN];
+};
+
+static void gather_flush(struct gather *g)
+{
+	if (g->n > 0)
+		give(g->c, slice_of(g->bytes, g->n));
+	g->n = 0;
+}
+
+/* The n bytes at p; up to end may be read. */
+static void gather_add(struct gather *g, const uint8_t *p, size_t n, const uint8_t *end)
+{
+	if (n > GATHER_RUN) {
+		gather_flush(g);
+		give(g->c, slice_of(p, n));
+		return;
+	}
+	/* A fixed size is copied without a call; what is too much is overwritten. */
+	if ((size_t)(end - p) >= GATHER_RUN)
+		memcpy(g->bytes + g->n, p, GATHER_RUN);
+	else
+		memcpy(g->bytes + g->n, p, n);
+	g->n += n;
+	if (g->n >= GATHER_SIZE)
+		gather_flush(g);
+}
+
 /* "Reduce all sequences of WSP within a line to a single SP", "Ignore all whitespace at the end of
  * lines" (section 3.4.4). */
 static void reduce(struct dkim_body_canon *c, struct slice s)
 {
 	const uint8_t *p = s.p, *end = s.p + s.n;
+	struct gather g;
 	bool blank = c->blank;
+	g.c = c;
+	g.n = 0;
 	while (p < end) {
 		if (blank) {
 			p = skip_blanks(p, end);
 			if (p == end)
 				break;
 			if (!starts_line_end(p, end))
-				give(c, SLICE(" "));
+				g.bytes[g.n++] = ' ';
 		}
 		const uint8_t *care = find_care(p, end, false);
-		give(c, slice_of(p, (size_t)(care - p)));
+		gather_add(&g, p, (size_t)(care - p), end);
 		p = care;
 		blank = p < end;
 	}
+	gather_flush(&g);
 	c->blank = blank;
 }
 

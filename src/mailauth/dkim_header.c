@@ -30,11 +30,17 @@ static bool read_fields(struct slice block, struct dkim_field *fields)
 	return headers.ended;
 }
 
+/* Some order: sizes tell most names apart. */
+static int compare_names(struct slice a, struct slice b)
+{
+	return a.n != b.n ? (a.n < b.n ? -1 : 1) : slice_icmp(a, b);
+}
+
 static int compare(const void *a, const void *b, void *context)
 {
 	const struct dkim_field *fields = context;
 	uint32_t at_a = *(const uint32_t *)a, at_b = *(const uint32_t *)b;
-	int by_name = slice_icmp(fields[at_a].name, fields[at_b].name);
+	int by_name = compare_names(fields[at_a].name, fields[at_b].name);
 	if (by_name != 0)
 		return by_name;
 	return at_a > at_b ? -1 : at_a < at_b;
@@ -76,7 +82,7 @@ static uint32_t find_group(const struct dkim_header *header, struct slice name)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct dkim_field *field = &header->fields[header->by_name[middle]];
-		if (slice_icmp(field->name, name) < 0)
+		if (compare_names(field->name, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
