@@ -6,8 +6,7 @@
  */
 #include "mailauth/iprev.h"
 
-#define V4_SIZE 4u
-#define V6_SIZE 16u
+#include "mailauth/address.h"
 
 struct check {
 	struct mailauth_dns *dns;
@@ -24,13 +23,6 @@ static void decide(struct check *c, enum mailauth_result result, const char *why
 {
 	c->result->result = result;
 	c->result->why = why;
-}
-
-static struct slice without_mapping(struct slice address)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	bool is_mapped = address.n == V6_SIZE && memcmp(address.p, mapped, sizeof(mapped)) == 0;
-	return is_mapped ? slice_from(address, sizeof(mapped)) : address;
 }
 
 /* Host names of the PTR records, each once. */
@@ -62,8 +54,9 @@ static bool has_address(const struct check *c, const struct dns_answer *answer)
 {
 	for (size_t i = 0; i < answer->n_records; i++) {
 		const struct dns_record *record = &answer->records[i];
-		struct slice theirs = c->address.n == V4_SIZE ? slice_of(record->a, V4_SIZE)
-		                                              : slice_of(record->aaaa, V6_SIZE);
+		struct slice theirs = c->address.n == MAILAUTH_V4_SIZE
+		                              ? slice_of(record->a, MAILAUTH_V4_SIZE)
+		                              : slice_of(record->aaaa, MAILAUTH_V6_SIZE);
 		if (slice_eq(theirs, c->address))
 			return true;
 	}
@@ -80,7 +73,7 @@ static void keep_failure(struct check *c, const char *why)
 /* True when the name leads to the address. */
 static bool confirm(struct check *c, struct dns_name name)
 {
-	enum dns_type type = c->address.n == V4_SIZE ? DNS_TYPE_A : DNS_TYPE_AAAA;
+	enum dns_type type = c->address.n == MAILAUTH_V4_SIZE ? DNS_TYPE_A : DNS_TYPE_AAAA;
 	const struct dns_answer *answer = mailauth_lookup(c->dns, name, type);
 	const char *security = dns_security_name(answer->security);
 	struct iprev_result *result = c->result;
@@ -140,7 +133,7 @@ static void look_at_names(struct check *c, struct dns_name reverse)
 void iprev_check(struct mailauth_dns *dns, struct slice address, struct iprev_result *ret_result)
 {
 	struct check c = {.dns = dns,
-	                  .address = without_mapping(address),
+	                  .address = mailauth_address_unmap(address),
 	                  .result = ret_result,
 	                  .arena = dns->arena};
 	size_t first_evidence = dns->evidence.n;

@@ -9,8 +9,9 @@
 #include "mailauth/lookup.h"
 #include "mailauth/result.h"
 
-#define IPREV_NAMES_MAX 10u /* that are looked up; further ones are passed over (RFC 7208 4.6.4)   \
-	                     */
+#define IPREV_NAMES_MAX                                                                            \
+	10u /* that are looked up; further ones are passed over (RFC 7208 4.6.4)                   \
+	     */
 
 struct iprev_result {
 	enum mailauth_result result;
