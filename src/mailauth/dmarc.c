@@ -367,6 +367,7 @@ void dmarc_evaluate(struct mailauth_dns *dns, const struct mailauth_author *auth
 	size_t first_evidence = dns->evidence.n;
 	begin(&e, dns, question, ret_result);
 	if (author->kind == MAILAUTH_AUTHOR_FOUND) {
+		ret_result->has_author = true;
 		TELL(&e, "the author domain is %s", author->domain.text);
 		evaluate_domain(&e, author->domain);
 	} else {
@@ -382,6 +383,7 @@ void dmarc_look_up(struct mailauth_dns *dns, struct dns_name domain, enum dmarc_
 	struct evaluation e;
 	size_t first_evidence = dns->evidence.n;
 	begin(&e, dns, &question, ret_result);
+	ret_result->has_author = true;
 	evaluate_domain(&e, domain);
 	struct dmarc_found *found = &ret_result->found;
 	if (dns_name_is_root(found->organization) && found->outcome != DMARC_TEMPORARY &&

@@ -115,6 +115,7 @@ struct dmarc_result {
 	const char *tag;                     /* that it is from: "p", "sp", "np"; "" for none */
 	bool testing;                        /* t=y took one level off (RFC 9989 section 4.7) */
 	bool sampled_out;                    /* pct did */
+	bool has_author;                     /* there is an author domain: found.author */
 	bool existence_known, author_exists; /* looked up only where np depends on it */
 	struct dmarc_found found;
 	bool spf_aligned, dkim_aligned; /* a pass of the mechanism is aligned */
