@@ -47,8 +47,9 @@ static void dmarc_is_stated(void **state)
 	result.result = MAILAUTH_TEMPERROR;
 	result.why = "the lookup of _dmarc.a failed";
 	assert_int_equal(authres_of_dmarc(&result, &arena, &stated).code, ERR_OK);
-	check(stated, "A: mx.example; dmarc=temperror (dnssec secure) reason=\"the lookup of _dmarc.a\r\n"
-	              " failed\" header.from=xn--bcher-kva.example\r\n");
+	check(stated,
+	      "A: mx.example; dmarc=temperror (dnssec secure) reason=\"the lookup of _dmarc.a\r\n"
+	      " failed\" header.from=xn--bcher-kva.example\r\n");
 	/* no author domain: nothing was authenticated */
 	result.result = MAILAUTH_PERMERROR;
 	result.why = "several";
