@@ -77,12 +77,17 @@ struct cli {
 	unsigned width;          /* of the terminal */
 	const char *const *args; /* n_args words, within what the command declared */
 	size_t n_args;
+	const char *const *words; /* n_words, all behind the command's path */
+	size_t n_words;
 	const char *
 	        values[CLI_OPTIONS_MAX]; /* by position in the command's options; NULL: not given */
 };
 
 /* The value of an option ("" for a flag), NULL when it was not given. */
 const char *cli_option(const struct cli *cli, const char *name);
+/* For an option that may be given several times: the value of the next one from word *at on (0 at
+ * first; advanced behind it). False when there is no further one. */
+bool cli_option_next(const struct cli *cli, const char *name, size_t *at, const char **ret_value);
 
 /* Understands the words and runs the command. The whole of main(). */
 int cli_main(int argc, char **argv);
@@ -168,7 +173,13 @@ int cli_address_find(struct cli *cli);
 int cli_alias_add(struct cli *cli);
 int cli_alias_rm(struct cli *cli);
 int cli_alias_list(struct cli *cli);
+int cli_dmarc_lookup(struct cli *cli);
+int cli_dmarc_parse(struct cli *cli);
+int cli_dmarc_verify(struct cli *cli);
 int cli_dns_lookup(struct cli *cli);
+int cli_dnsbl_check(struct cli *cli);
+int cli_dnsbl_health(struct cli *cli);
+int cli_iprev(struct cli *cli);
 int cli_queue_list(struct cli *cli);
 int cli_queue_show(struct cli *cli);
 int cli_queue_dump(struct cli *cli);

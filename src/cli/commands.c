@@ -1,6 +1,6 @@
 /* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
+#include "cli/checks.h"
 #include "cli/cli.h"
-#include "cli/dns.h"
 #include "cli/secret.h"
 
 const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
@@ -23,6 +23,10 @@ const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
 #define LIVE_HELP                                                                                  \
 	"\n\nA running server takes the change over at once; otherwise it counts from the next "   \
 	"start."
+
+#define CLI_DISCOVERY_HELP                                                                         \
+	"How organizational domains are found: treewalk (RFC 9989, the default) or psl (public "   \
+	"suffix list, RFC 7489)"
 
 #define QUEUE_FILTERS                                                                              \
 	{"account", "ACCOUNT", CLI_ACCOUNT, "Of this account only"},                               \
@@ -404,6 +408,73 @@ const struct cli_command cli_commands[] = {
          .help = "Nothing is looked up. A record that receivers could not use is shown with the "
                  "place and the way to mend it; the exit status is 1 then.",
          .examples = "mailkeep spf parse \"v=spf1 mx -all\"", .run = cli_spf_parse},
+        {"dmarc lookup", "Show what a domain's owner wishes to be done with forged mail",
+         .args = {{"DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS, {"discovery", "METHOD", CLI_ANY, CLI_DISCOVERY_HELP}},
+         .has_json = true,
+         .help = "Finds the DMARC record that applies to mail with this domain in From, as "
+                 "RFC 9989 says: its own, that of the organizational domain, or that of the public "
+                 "suffix. The first line begins with found, none, permerror or temperror. Below "
+                 "stand the record in words, the policy, whether reports may go to the addresses "
+                 "that it names, and every lookup with its DNSSEC status.",
+         .examples = "mailkeep dmarc lookup example.org\n"
+                     "mailkeep dmarc lookup mail.example.org --discovery psl --json",
+         .run = cli_dmarc_lookup},
+        {"dmarc verify", "Check a message by DMARC", .args = {{"FILE", CLI_ANY, true}},
+         .options = {CLI_RESOLVER_OPTIONS,
+                     {"discovery", "METHOD", CLI_ANY, CLI_DISCOVERY_HELP},
+                     {"ip", "ADDRESS", CLI_ANY,
+                      "Client that brought the message: iprev is checked"},
+                     {"helo", "NAME", CLI_ANY, "What the client called itself"},
+                     {"mail-from", "ADDRESS", CLI_ANY, "Sender in MAIL FROM"},
+                     {"spf", "DOMAIN=RESULT", CLI_ANY,
+                      "Result of SPF (may be given several times)"},
+                     {"dkim", "DOMAIN=RESULT", CLI_ANY,
+                      "Result of a DKIM signature (may be given several times)"},
+                     {"receiver", "NAME", CLI_ANY, "Name in Authentication-Results (localhost)"}},
+         .has_json = true,
+         .help = "Reads the message from FILE or standard input; its From field says whose domain "
+                 "is asked about. What SPF and DKIM found is told by --spf and --dkim, with "
+                 "results "
+                 "such as pass, fail, none or temperror. The first line begins with pass, fail, "
+                 "none, temperror or permerror; below stand the reason, the policy, every step "
+                 "with the DNSSEC status of each lookup, and the header field that the server "
+                 "would write. The exit status is 0 whatever the result.",
+         .examples = "mailkeep dmarc verify --dkim example.org=pass < message\n"
+                     "mailkeep dmarc verify --ip 192.0.2.1 --spf mail.example.org=pass message.eml",
+         .run = cli_dmarc_verify},
+        {"dmarc parse", "Explain a DMARC record, or what is wrong with it",
+         .args = {{"RECORD", CLI_ANY}}, .has_json = true,
+         .help = "Nothing is looked up. The first line begins with valid, defective (something in "
+                 "it is passed over, or it has no policy) or none (it is no DMARC record).",
+         .examples = "mailkeep dmarc parse \"v=DMARC1; p=reject; rua=mailto:dmarc@example.org\"",
+         .run = cli_dmarc_parse},
+
+        {"iprev", "Check whether the name of an address leads back to it",
+         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .help = "The first line begins with pass and the name, fail (no name leads back), "
+                 "permerror (no name) or temperror, and has the DNSSEC status of both directions.",
+         .examples = "mailkeep iprev 192.0.2.1", .run = cli_iprev},
+
+        {"dnsbl check", "Ask a block list about an address or a domain",
+         .args = {{"ZONE", CLI_ANY}, {"ADDRESS|DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .help = "The first line begins with listed, not-listed, failed (a lookup failed), refused "
+                 "(the list does not answer us), broken (it is no block list) or not-asked. A "
+                 "listing counts only when the list's test entries are as they must be.",
+         .examples = "mailkeep dnsbl check bl.example.org 192.0.2.1\n"
+                     "mailkeep dnsbl check dbl.example.org spam.example",
+         .run = cli_dnsbl_check},
+        {"dnsbl health", "Check whether a block list is one", .args = {{"ZONE", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS,
+                     {"kind", "KIND", CLI_ANY, "ipv4, ipv6 or domain only (all of them)"}},
+         .has_json = true,
+         .help = "By the entries that every list must have and those that none may have (RFC 5782 "
+                 "section 5). A line for each kind of entries begins with healthy, silent (the "
+                 "list does not answer us), unknown or defective; healthy ones come first.",
+         .examples = "mailkeep dnsbl health bl.example.org\n"
+                     "mailkeep dnsbl health dbl.example.org --kind domain",
+         .run = cli_dnsbl_health},
 
         {"sendmail", "Submit a message from standard input, as programs do with sendmail(8)",
          .args = {{"RECIPIENT", CLI_ANY, true, true}}, .own_options = true,
