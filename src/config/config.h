@@ -221,6 +221,48 @@ struct config_resolver {
 	uint32_t max_lookups;
 };
 
+/* --- the checks of what comes in --- */
+
+enum config_dmarc { CONFIG_DMARC_OBEY, CONFIG_DMARC_QUARANTINE, CONFIG_DMARC_IGNORE };
+enum config_dmarc_discovery { CONFIG_DMARC_TREE_WALK, CONFIG_DMARC_PUBLIC_SUFFIX };
+
+/* In order of strength; as enum policy_action. */
+enum config_action { CONFIG_ACCEPT, CONFIG_JUNK, CONFIG_DEFER, CONFIG_REFUSE };
+
+#define CONFIG_LISTS_MAX       20 /* block lists */
+#define CONFIG_ARC_TRUSTED_MAX 1000
+
+struct config_reception {
+	bool checks;
+	uint64_t timeout_ms; /* for all lookups about one message */
+	enum config_dmarc dmarc;
+	enum config_dmarc_discovery dmarc_discovery;
+	enum config_action dmarc_error, dmarc_temporary, no_author, spf_fail, iprev_fail, listed;
+	struct config_texts address_lists, domain_lists; /* zones, as written */
+	struct config_texts arc_trusted;                 /* domains, as written */
+	/* The same as A-labels in lower case. */
+	const char **address_lists_ascii, **domain_lists_ascii, **arc_trusted_ascii;
+};
+
+enum config_exception_kind { CONFIG_EXCEPTION_LIST, CONFIG_EXCEPTION_FORWARD };
+
+#define CONFIG_EXCEPTIONS_MAX        200 /* of an account */
+#define CONFIG_EXCEPTION_DOMAINS_MAX 100
+
+/* Mail that an account expects by an indirect way. */
+struct config_exception {
+	struct config_text name;
+	enum config_exception_kind kind;
+	struct config_texts domains; /* as written; one of them is authenticated */
+	const char **domains_ascii;
+	struct config_text mailbox; /* "" for the usual one */
+};
+
+struct config_exceptions {
+	struct config_exception *v;
+	size_t n;
+};
+
 /* --- the way out: transports in mailkeep.yaml, routes in both files --- */
 
 #define CONFIG_TRANSPORTS_MAX 256
@@ -307,6 +349,7 @@ struct config_account {
 	struct config_texts client_keys;        /* fingerprints, see config_parse_key */
 	struct config_texts unix_users;         /* names or numbers */
 	bool enabled;
+	struct config_exceptions exceptions;
 	struct config_routes routes; /* for what the account sends */
 };
 
@@ -398,6 +441,7 @@ struct config {
 	struct config_rooms rooms;
 	struct config_queue queue;
 	struct config_resolver resolver;
+	struct config_reception reception;
 	struct config_transports transports;
 	struct config_routes routes; /* the last level, for all */
 	struct config_domains domains;
