@@ -73,9 +73,8 @@ static void print_set(const struct arc_set *set, struct buf *out)
 	buf_printf(out, "  message signature by %s, selector %s, key %s: %s%s%s\n",
 	           set->message->domain, set->message->selector,
 	           mailauth_evidence_word(&set->message_evidence),
-	           set->message_result == MAILAUTH_NONE
-	                   ? "not tried"
-	                   : mailauth_result_name(set->message_result),
+	           set->message_result == MAILAUTH_NONE ? "not tried"
+	                                                : mailauth_result_name(set->message_result),
 	           *set->message_why ? ": it " : "", set->message_why);
 	buf_add_str(out, "  said: ");
 	cli_text_add(message_unfold(set->results, &arena), out);
@@ -133,10 +132,10 @@ static json_t *chain_json(const struct cli_message *message, const struct arc_re
 	json_t *sets = json_array();
 	for (size_t i = 0; i < r->n_sets; i++)
 		json_array_append_new(sets, set_json(&r->sets[i]));
-	json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:o}", "file", message->name, "result",
-	                         mailauth_result_name(r->result), "why",
-	                         cli_text_json(slice_str(r->why)), "temporary", (int)r->temporary,
-	                         "sets", sets);
+	json_t *json =
+	        json_pack("{s:s, s:s, s:o, s:b, s:o}", "file", message->name, "result",
+	                  mailauth_result_name(r->result), "why", cli_text_json(slice_str(r->why)),
+	                  "temporary", (int)r->temporary, "sets", sets);
 	if (r->has_oldest_pass)
 		json_object_set_new(json, "oldest_pass", json_integer(r->oldest_pass));
 	return json;
@@ -212,8 +211,9 @@ static int read_options(struct cli *cli, struct sealing *s)
 	if (s->signers.n != 1)
 		return cli_fail(cli, NULL, "a chain is sealed with one key");
 	if (s->options.results.n == 0)
-		return cli_fail(cli, NULL, "--results must be given: what was found when the "
-		                           "message came in");
+		return cli_fail(cli, NULL,
+		                "--results must be given: what was found when the "
+		                "message came in");
 	if (cv && !cv_of(cv, &s->options.cv))
 		return cli_fail(cli, NULL, "--cv is none, pass or fail");
 	s->has_cv = cv != NULL;

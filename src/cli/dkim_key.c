@@ -125,9 +125,9 @@ int cli_dkim_genkey(struct cli *cli)
 	unsigned bits;
 	struct dkim_private_key *key;
 	if (!type_of(name ? name : "rsa-2048", &type, &bits))
-		return cli_fail(cli, NULL,
-		                "`%s` is not a type of key: rsa-2048, rsa-3072, rsa-4096 or ed25519",
-		                name);
+		return cli_fail(
+		        cli, NULL,
+		        "`%s` is not a type of key: rsa-2048, rsa-3072, rsa-4096 or ed25519", name);
 	int result = check_names(cli);
 	if (result != 0)
 		return result;
@@ -195,12 +195,12 @@ static enum mailauth_result judge(const struct dkim_key *key, const char **ret_w
 	        {MAILAUTH_PASS, "the key can be used"},
 	};
 	bool is_rsa = key->type == DKIM_KEY_RSA;
-	size_t i = key->revoked                                      ? 0
-	           : !key->email                                     ? 1
-	           : !key->sha256                                    ? 2
-	           : is_rsa && key->bits < DKIM_RSA_BITS_MIN         ? 3
-	           : is_rsa && key->bits > DKIM_RSA_BITS_MAX         ? 4
-	                                                             : 5;
+	size_t i = key->revoked                              ? 0
+	           : !key->email                             ? 1
+	           : !key->sha256                            ? 2
+	           : is_rsa && key->bits < DKIM_RSA_BITS_MIN ? 3
+	           : is_rsa && key->bits > DKIM_RSA_BITS_MAX ? 4
+	                                                     : 5;
 	*ret_why = verdicts[i].why;
 	return verdicts[i].result;
 }
@@ -231,6 +231,24 @@ struct found {
 	const struct dkim_key *key; /* NULL: there is none */
 };
 
+/* The first record that is a key counts, as for a verifier. */
+static void read_records(struct found *found, struct dkim_key *key, struct arena *arena)
+{
+	const struct dns_answer *answer = found->answer;
+	struct status status = ok();
+	size_t i = 0;
+	do {
+		status = dkim_key_parse(answer->records[i].txt.joined, arena, key);
+	} while (!is_ok(status) && ++i < MIN(answer->n_records, (size_t)DKIM_KEY_RECORDS_MAX));
+	found->why = status.why;
+	if (!is_ok(status))
+		return;
+	found->key = key;
+	found->result = judge(key, &found->why);
+	if (answer->n_records > 1)
+		found->why = "there are several records; verifiers may take any";
+}
+
 static void read_answer(struct found *found, struct arena *arena)
 {
 	struct dkim_key *key = ARENA_NEW(arena, struct dkim_key);
@@ -240,17 +258,9 @@ static void read_answer(struct found *found, struct arena *arena)
 	if (answer->outcome == DNS_FAILED) {
 		found->result = MAILAUTH_TEMPERROR;
 		found->why = answer->why;
+	} else if (answer->outcome == DNS_FOUND && key) {
+		read_records(found, key, arena);
 	}
-	if (answer->outcome != DNS_FOUND || !key)
-		return;
-	struct status status = dkim_key_parse(answer->records[0].txt.joined, arena, key);
-	found->why = status.why;
-	if (!is_ok(status))
-		return;
-	found->key = key;
-	found->result = judge(key, &found->why);
-	if (answer->n_records > 1)
-		found->why = "there are several records; verifiers may take any";
 }
 
 static void print_found(const struct found *found, struct buf *out)
@@ -270,10 +280,10 @@ static void print_found(const struct found *found, struct buf *out)
 static json_t *found_json(const struct found *found)
 {
 	json_t *records = json_array();
-	json_t *json = json_pack("{s:b, s:s, s:s, s:s, s:s}", "ok",
-	                         (int)(found->result == MAILAUTH_PASS), "result",
-	                         mailauth_result_name(found->result), "name", found->name, "why",
-	                         found->why, "security", found->security);
+	json_t *json =
+	        json_pack("{s:b, s:s, s:s, s:s, s:s}", "ok", (int)(found->result == MAILAUTH_PASS),
+	                  "result", mailauth_result_name(found->result), "name", found->name, "why",
+	                  found->why, "security", found->security);
 	if (found->key)
 		json_object_set_new(json, "key",
 		                    json_pack("{s:s, s:i, s:b, s:b, s:b}", "type",
@@ -283,8 +293,7 @@ static json_t *found_json(const struct found *found)
 		                              (int)found->key->testing, "strict_identity",
 		                              (int)found->key->strict_identity));
 	for (size_t i = 0; found->answer->outcome == DNS_FOUND && i < found->answer->n_records; i++)
-		json_array_append_new(records,
-		                      cli_text_json(found->answer->records[i].txt.joined));
+		json_array_append_new(records, cli_text_json(found->answer->records[i].txt.joined));
 	json_object_set_new(json, "records", records);
 	return json;
 }

@@ -63,8 +63,9 @@ int cli_signers_open(struct cli *cli, struct cli_signers *signers)
 	if (result == 0)
 		result = split(cli, "key", paths, &n_paths);
 	if (result == 0 && (n_paths != signers->n || (n_domains != 1 && n_domains != signers->n)))
-		result = cli_fail(cli, NULL, "each --selector needs a --key of its own, and one "
-		                             "--domain or each its own");
+		result = cli_fail(cli, NULL,
+		                  "each --selector needs a --key of its own, and one "
+		                  "--domain or each its own");
 	for (size_t i = 0; i < signers->n && result == 0; i++) {
 		if (n_domains == 1)
 			signers->domains[i] = signers->domains[0];
@@ -225,9 +226,8 @@ static int run_message(struct cli *cli, const struct cli_message *message, void 
 	dkim_body_feed(body, cli_message_body(message));
 	dkim_body_finish(body);
 	struct status status = dkim_sign(header, body, s->options, s->signers.n, &fields);
-	int result = is_ok(status)
-	                     ? cli_put_fields(cli, message, buf_slice(&fields), s->messages)
-	                     : cli_fail(cli, NULL, "%s: %s", message->name, status.why);
+	int result = is_ok(status) ? cli_put_fields(cli, message, buf_slice(&fields), s->messages)
+	                           : cli_fail(cli, NULL, "%s: %s", message->name, status.why);
 	dkim_body_free(body);
 	buf_done(&fields);
 	return result;

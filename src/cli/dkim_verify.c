@@ -1,5 +1,5 @@
-/* `mailkeep dkim verify`: a line of result for each message, one for each signature, and the lookups
- * with their DNSSEC status. */
+/* `mailkeep dkim verify`: a line of result for each message, one for each signature, and the
+ * lookups with their DNSSEC status. */
 #include "cli/dkim.h"
 
 #include "cli/dns.h"
@@ -140,11 +140,10 @@ json_t *cli_evidence_json(const struct mailauth_evidence *evidence)
 static json_t *signature_json(const struct dkim_result *r)
 {
 	const struct dkim_signature *s = r->signature;
-	json_t *json = json_pack("{s:s, s:o, s:s, s:b, s:o}", "result",
-	                         mailauth_result_name(r->result), "why",
-	                         cli_text_json(slice_str(r->why)), "security",
-	                         mailauth_evidence_word(&r->evidence), "testing", (int)r->testing,
-	                         "lookups", cli_evidence_json(&r->evidence));
+	json_t *json = json_pack(
+	        "{s:s, s:o, s:s, s:b, s:o}", "result", mailauth_result_name(r->result), "why",
+	        cli_text_json(slice_str(r->why)), "security", mailauth_evidence_word(&r->evidence),
+	        "testing", (int)r->testing, "lookups", cli_evidence_json(&r->evidence));
 	if (!s)
 		return json;
 	json_object_set_new(json, "domain", json_string(s->domain));
@@ -183,8 +182,7 @@ static int run_message(struct cli *cli, const struct cli_message *message, void 
 	struct dkim_verifier *v;
 	struct arena arena;
 	arena_init(&arena, DKIM_VERIFIER_ARENA + MAILAUTH_DNS_ARENA);
-	struct status status =
-	        dkim_verifier_new(cli_message_header(message), &options, &arena, &v);
+	struct status status = dkim_verifier_new(cli_message_header(message), &options, &arena, &v);
 	if (!is_ok(status)) {
 		arena_done(&arena);
 		return cli_fail(cli, NULL, "%s: %s", message->name, status.why);
