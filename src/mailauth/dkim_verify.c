@@ -238,19 +238,27 @@ static size_t common_size(struct slice a, struct slice b)
 	return n;
 }
 
+/* How much of signature i's b= tells it from all others. */
+static size_t unique_size(const struct dkim_verifier *v, size_t i)
+{
+	struct slice own = v->checks[i].signature.b_text;
+	size_t n = MIN((size_t)B_PREFIX_SIZE, own.n);
+	for (size_t j = 0; j < v->n_checks && n < own.n; j++) {
+		struct slice other = v->checks[j].signature.b_text;
+		if (j != i && v->results[j].signature && slice_starts(other, slice_sub(own, 0, n)))
+			n = common_size(own, other) + 1;
+	}
+	return n;
+}
+
 /* Makes header.b "long enough to be unique among the results being reported" (RFC 6008 section 4).
  */
 static void lengthen_prefixes(struct dkim_verifier *v)
 {
-	for (size_t i = 0; i < v->n_checks; i++) {
-		struct slice own = v->checks[i].signature.b_text;
-		size_t n = B_PREFIX_SIZE;
-		for (size_t j = 0; j < v->n_checks; j++)
-			if (j != i && v->results[j].signature)
-				n = MAX(n, common_size(own, v->checks[j].signature.b_text) + 1);
+	for (size_t i = 0; i < v->n_checks; i++)
 		if (v->results[i].signature)
-			v->results[i].b_prefix = slice_sub(own, 0, n);
-	}
+			v->results[i].b_prefix =
+			        slice_sub(v->checks[i].signature.b_text, 0, unique_size(v, i));
 }
 
 void dkim_verifier_finish(struct dkim_verifier *v)

@@ -491,6 +491,18 @@ static void failures_of_lookups_differ(void **state)
 	buf_done(&fact);
 }
 
+static void a_changed_body_needs_no_key(void **state)
+{
+	static const char *const facts[] = {
+	        "rsa._domainkey.example.com TXT servfail", "rsa._domainkey.example.com TXT bogus",
+	        "rsa._domainkey.example.com TXT \"p=\"", "else.example A 192.0.2.1"};
+	struct fixture *f = *state;
+	sign_oddly(f, plain, from_only, NULL);
+	replace(f, buf_slice(&f->message), "last", "LAST");
+	for (size_t i = 0; i < N_ELEMENTS(facts); i++)
+		check_record(f, facts[i], OTHER_BODY);
+}
+
 static void records_restrict_their_key(void **state)
 {
 	static const struct {
@@ -837,6 +849,7 @@ int main(void)
 	        TEST(what_counts_not_is_said),
 	        TEST(public_suffixes_are_asked_for),
 	        TEST(failures_of_lookups_differ),
+	        TEST(a_changed_body_needs_no_key),
 	        TEST(records_restrict_their_key),
 	        TEST(several_records_are_tried),
 	        TEST(keys_of_odd_sizes_do_not_count),
