@@ -180,31 +180,6 @@ int cli_dkim_txt(struct cli *cli)
 
 /* --- lookup --- */
 
-/* What a signature made with this key would get, and why. */
-static enum mailauth_result judge(const struct dkim_key *key, const char **ret_why)
-{
-	static const struct {
-		enum mailauth_result result;
-		const char *why;
-	} verdicts[] = {
-	        {MAILAUTH_PERMERROR, "the key was revoked"},
-	        {MAILAUTH_PERMERROR, "the key is not for mail"},
-	        {MAILAUTH_PERMERROR, "the key is not for SHA-256"},
-	        {MAILAUTH_POLICY, "the RSA key has less than 1024 bits"},
-	        {MAILAUTH_POLICY, "the RSA key has more than 8192 bits"},
-	        {MAILAUTH_PASS, "the key can be used"},
-	};
-	bool is_rsa = key->type == DKIM_KEY_RSA;
-	size_t i = key->revoked                              ? 0
-	           : !key->email                             ? 1
-	           : !key->sha256                            ? 2
-	           : is_rsa && key->bits < DKIM_RSA_BITS_MIN ? 3
-	           : is_rsa && key->bits > DKIM_RSA_BITS_MAX ? 4
-	                                                     : 5;
-	*ret_why = verdicts[i].why;
-	return verdicts[i].result;
-}
-
 static void describe(const struct dkim_key *key, struct buf *out)
 {
 	buf_printf(out, "%s key", dkim_key_type_name(key->type));
@@ -227,7 +202,7 @@ struct found {
 	const struct dns_answer *answer;
 	const char *security;
 	enum mailauth_result result;
-	const char *why;
+	const char *why;            /* a sentence */
 	const struct dkim_key *key; /* NULL: there is none */
 };
 
@@ -244,9 +219,14 @@ static void read_records(struct found *found, struct dkim_key *key, struct arena
 	if (!is_ok(status))
 		return;
 	found->key = key;
-	found->result = judge(key, &found->why);
-	if (answer->n_records > 1)
+	found->result = dkim_key_judge(key, &found->why);
+	const char *sentence = arena_printf(arena, "the key %s", found->why);
+	if (*found->why && sentence)
+		found->why = sentence;
+	else if (answer->n_records > 1)
 		found->why = "there are several records; verifiers may take any";
+	else
+		found->why = "the key can be used";
 }
 
 static void read_answer(struct found *found, struct arena *arena)

@@ -130,18 +130,12 @@ static void set_missing(struct dkim_key_slot *slot, enum mailauth_result result,
 	slot->why = text && *detail ? text : why;
 }
 
-static bool is_usable(const struct dkim_key *key)
-{
-	return !key->revoked && key->bits <= DKIM_RSA_BITS_MAX &&
-	       (key->type != DKIM_KEY_RSA || key->bits >= DKIM_RSA_BITS_MIN);
-}
-
 /* Records that are no keys are passed over, as long as one is: a wildcard may answer for all names
  * (section 6.1.2). */
 static void read_records(struct dkim_key_slot *slot, const struct dns_answer *answer,
                          struct arena *arena)
 {
-	const char *why = "";
+	const char *why = "", *objection;
 	size_t n = MIN(answer->n_records, (size_t)DKIM_KEY_RECORDS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct dkim_key_record *record = &slot->records[slot->n_records];
@@ -149,7 +143,7 @@ static void read_records(struct dkim_key_slot *slot, const struct dns_answer *an
 		        dkim_key_parse(answer->records[i].txt.joined, arena, &record->key);
 		if (is_ok(status)) {
 			slot->n_records++;
-			if (is_usable(&record->key))
+			if (dkim_key_judge(&record->key, &objection) == MAILAUTH_PASS)
 				(void)dkim_public_key_new(&record->key, &record->public_key);
 		} else if (!*why) {
 			why = status.why;

@@ -587,17 +587,17 @@ static void keys_of_odd_sizes_do_not_count(void **state)
 	struct fixture *f = *state;
 	struct slice message = sign_oddly(f, plain, from_only, NULL);
 	tell_rsa(f, 512, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key below 1024 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA below 1024 bits\n");
 	tell_rsa(f, 1016, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key below 1024 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA below 1024 bits\n");
 	tell_rsa(f, 1024, "\x01\x00\x01", 3);
 	check(f, message, OTHER_HEADER);
 	tell_rsa(f, 8192, "\x01\x00\x01", 3);
 	check(f, message, OTHER_HEADER);
 	tell_rsa(f, 8200, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key above 8192 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA above 8192 bits\n");
 	tell_rsa(f, 16384, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key above 8192 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA above 8192 bits\n");
 	tell_rsa(f, 2048, "\x01", 1);
 	check(f, message,
 	      "example.com permerror: has a key record that is none: p= holds an RSA "
