@@ -9,12 +9,9 @@
  */
 #include "report/dmarc_report.h"
 
-#include "report/dmarc_report_private.h"
-#include "text/utf8.h"
+#include "report/report_private.h"
 
 #include <expat.h>
-
-#define COUNT_MAX UINT64_C(1000000000000000) /* messages of a row: sums of rows do not overflow */
 
 enum element {
 	E_UNKNOWN,
@@ -155,15 +152,6 @@ static void stop(struct parser *p, enum err code, const char *why)
 
 /* --- texts --- */
 
-/* In one line, trimmed, cut to whole characters. */
-static struct slice clean(struct parser *p)
-{
-	for (size_t i = 0; i < p->text.n; i++)
-		if (p->text.p[i] < ' ' || p->text.p[i] == 0x7f)
-			p->text.p[i] = ' ';
-	return slice_trim(utf8_cut(slice_trim(buf_slice(&p->text)), DMARC_REPORT_TEXT_MAX));
-}
-
 static struct slice keep(struct parser *p, struct slice text)
 {
 	return arena_copy(p->arena, text);
@@ -280,7 +268,7 @@ static void end_row(struct parser *p, enum element element, struct slice text)
 	if (element == E_SOURCE_IP)
 		row->source_ip = keep(p, text);
 	else if (element == E_COUNT)
-		p->has_count = slice_to_u64(text, COUNT_MAX, &row->count);
+		p->has_count = slice_to_u64(text, REPORT_COUNT_MAX, &row->count);
 	else if (element == E_DISPOSITION)
 		row->disposition = read_disposition(text);
 	else if (element == E_DKIM_ALIGNED)
@@ -346,7 +334,7 @@ static const void *keep_array(struct parser *p, const void *v, size_t n, size_t 
 static void finish_row(struct parser *p)
 {
 	struct dmarc_report_row *row = &p->row;
-	if (!p->has_count || !dmarc_report_is_ip(row->source_ip)) {
+	if (!p->has_count || !report_is_ip(row->source_ip)) {
 		p->report.n_bad_rows++;
 		return;
 	}
@@ -439,7 +427,7 @@ static void on_end(void *context, const XML_Char *name)
 	if (!is_ok(p->status))
 		return;
 	enum element element = p->path[p->depth--];
-	struct slice text = clean(p);
+	struct slice text = report_clean(p->text.p, p->text.n, DMARC_REPORT_TEXT_MAX);
 	if (element == E_RECORD)
 		finish_row(p);
 	else if (element > E_METADATA && element < E_POLICY)

@@ -2,10 +2,8 @@
  * stand in the order of both schemas. */
 #include "report/dmarc_report.h"
 
-#include "report/dmarc_report_private.h"
+#include "report/report_private.h"
 #include "text/utf8.h"
-
-#include <arpa/inet.h>
 
 #define X(id, name) [DMARC_DISPOSITION_##id] = name,
 static const char *const dispositions[] = {DMARC_DISPOSITION_LIST(X)};
@@ -22,16 +20,6 @@ const char *dmarc_disposition_name(enum dmarc_disposition disposition)
 const char *dmarc_override_name(enum dmarc_override override)
 {
 	return (size_t) override < N_ELEMENTS(overrides) ? overrides[override] : "";
-}
-
-bool dmarc_report_is_ip(struct slice text)
-{
-	char address[INET6_ADDRSTRLEN];
-	uint8_t bytes[16];
-	if (text.n >= sizeof(address) || slice_index(text, 0) != SIZE_MAX)
-		return false;
-	snprintf(address, sizeof(address), "%.*s", SLICE_FMT(text));
-	return inet_pton(AF_INET, address, bytes) == 1 || inet_pton(AF_INET6, address, bytes) == 1;
 }
 
 struct printer {
@@ -252,7 +240,7 @@ static struct status check(const struct dmarc_report *report)
 	if (report->begin_s < 0 || report->end_s < report->begin_s)
 		return fail(ERR_INVALID, "a report without period");
 	for (const struct dmarc_report_row *row = report->rows; row; row = row->next)
-		if (!dmarc_report_is_ip(row->source_ip))
+		if (!report_is_ip(row->source_ip))
 			return fail(ERR_INVALID, "a row without address");
 	return ok();
 }

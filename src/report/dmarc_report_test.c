@@ -153,15 +153,15 @@ static void reports_are_written(void **state)
 	static const char *const parts[] = {
 	        "<feedback xmlns=\"urn:ietf:params:xml:ns:dmarc-2.0\">\n  <version>1.0</version>\n",
 	        "    <generator>mailkeep 1</generator>\n  </report_metadata>\n",
-	        "    <domain>example.com</domain>\n    "
-	        "<discovery_method>treewalk</discovery_method>\n"
-	        "    <p>reject</p>\n    <np>quarantine</np>\n    <adkim>s</adkim>\n"
-	        "    <aspf>r</aspf>\n    <testing>y</testing>\n",
+	        ("    <domain>example.com</domain>\n    "
+	         "<discovery_method>treewalk</discovery_method>\n"
+	         "    <p>reject</p>\n    <np>quarantine</np>\n    <adkim>s</adkim>\n"
+	         "    <aspf>r</aspf>\n    <testing>y</testing>\n"),
 	        "<disposition>pass</disposition>",
 	        "<type>other</type>\n          <comment>sampled_out</comment>",
 	        "<type>policy_test_mode</type>\n        </reason>",
-	        "<scope>mfrom</scope>\n        <result>softfail</result>\n"
-	        "        <human_result>why</human_result>",
+	        ("<scope>mfrom</scope>\n        <result>softfail</result>\n"
+	         "        <human_result>why</human_result>"),
 	};
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
 		assert_non_null(strstr(buf_cstr(&out), parts[i]));
