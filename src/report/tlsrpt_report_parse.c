@@ -81,9 +81,8 @@ static struct slice address(struct reader *r, const json_t *object, const char *
 static bool number(const json_t *object, const char *name, uint64_t *ret_value)
 {
 	const json_t *value = json_object_get(object, name);
-	json_int_t n = json_integer_value(value);
-	*ret_value = (uint64_t)n;
-	return json_is_integer(value) && n >= 0 && (uint64_t)n <= REPORT_COUNT_MAX;
+	*ret_value = (uint64_t)json_integer_value(value); /* a negative one is beyond the limit */
+	return json_is_integer(value) && *ret_value <= REPORT_COUNT_MAX;
 }
 
 static bool date_time(const json_t *object, const char *name, int64_t *ret_s)
