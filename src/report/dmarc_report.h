@@ -86,7 +86,7 @@ struct dmarc_report_row {
 	bool has_envelope_from, has_envelope_to;
 	struct slice envelope_from; /* empty for the null path */
 	struct slice envelope_to;
-	const struct dmarc_report_auth *dkim, *spf;
+	const struct dmarc_report_auth *dkim, *spf; /* RFC 7489 wants one of SPF at least */
 	size_t n_dkim, n_spf;
 };
 
