@@ -1,0 +1,199 @@
+"""Hosts, each a network namespace with an address of either family, on one bridge.
+
+    network = Network({"one": 21})
+    one = network.host("one")           # 192.0.2.21, 2001:db8::15
+    one.run("ip", "address")            # a command there, to its end
+    one.start("daemon", "-f")           # a Service, ended with the lab; one.start_rooted: in the private root
+    with one.inside(): socket.socket()  # this thread is there meanwhile; what it opens stays there
+    one.unplug(), one.plug()            # the cable
+    one.lose(30, "udp dport 53")        # so many of a hundred such packets never arrive at the host
+
+The test itself is at the bridge, with the address OBSERVER, and hears every link (capture.py).
+"""
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import subprocess
+import threading
+import time
+
+import box
+from harness import wait_for
+
+BRIDGE = "lab"
+NET4, NET6 = "192.0.2.", "2001:db8::"
+OBSERVER = 254
+CLONE_NEWNET = 0x40000000
+STOP_SECONDS = 10
+
+
+def ip(*lines):
+    """ip(8), many commands at once."""
+    done = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"ip: {done.stderr.strip()}: {lines}")
+
+
+class Service:
+    """A daemon in the foreground. Its output goes to log_path."""
+
+    def __init__(self, name, command, folder, environment=None):
+        self.name, self.log_path = name, folder / f"{name}.log"
+        self.process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=open(self.log_path, "ab"),
+            stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **(environment or {})})
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def wait_until(self, condition, what, seconds=20):
+        if not wait_for(lambda: condition() or not self.is_running(), seconds) or not self.is_running():
+            raise RuntimeError(f"{self.name} is not {what}: {self.log()[-2000:]}")
+        return self
+
+    def stop(self):
+        """The exit status; None when it had to be killed."""
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return None
+
+
+class Address:
+    def __init__(self, name, number):
+        self.name, self.ip4, self.ip6 = name, f"{NET4}{number}", f"{NET6}{number:x}"
+
+
+class Host(Address):
+    def __init__(self, name, number):
+        super().__init__(name, number)
+        self.folder = box.FOLDER / name
+        self.folder.mkdir()
+        self.services = []
+        self._connect()
+
+    def _connect(self):
+        ip(f"netns add {self.name}",
+           f"link add name {self.name} type veth peer name eth0 netns {self.name}",
+           f"link set dev {self.name} master {BRIDGE} up")
+        subprocess.run(["ip", "-n", self.name, "-batch", "-"], check=True, text=True, input=(
+            "link set dev lo up\n"
+            f"address add {self.ip4}/24 dev eth0\n"
+            f"address add {self.ip6}/64 dev eth0 nodad\n"
+            "link set dev eth0 up\n"))
+
+    def use_resolver(self, *addresses, options="edns0 trust-ad"):
+        """What resolv.conf says there; glibc strips the AD bit without trust-ad."""
+        folder = pathlib.Path("/etc/netns") / self.name
+        folder.mkdir(exist_ok=True)
+        lines = [f"nameserver {address}\n" for address in addresses]
+        (folder / "resolv.conf").write_text("".join(lines) + f"options {options}\n")
+
+    # --- running things ---
+
+    def command(self, *words):
+        return ["ip", "netns", "exec", self.name, *map(str, words)]
+
+    def rooted(self, *words):
+        """The same in the private root, which has the host's resolv.conf meanwhile."""
+        enter = f'mount --bind /etc/resolv.conf {box.ROOT}/etc/resolv.conf; exec chroot {box.ROOT} "$@"'
+        return self.command("sh", "-c", enter, "sh", *words)
+
+    def run(self, *words, seconds=60, **options):
+        return subprocess.run(self.command(*words), stdin=options.pop("stdin", subprocess.DEVNULL)
+                              if "input" not in options else None, capture_output=True, text=True,
+                              timeout=seconds, **options)
+
+    def start(self, *words, name=None, environment=None):
+        return self._start(self.command(*words), name or pathlib.Path(str(words[0])).name, environment)
+
+    def start_rooted(self, *words, name=None):
+        return self._start(self.rooted(*words), name or pathlib.Path(str(words[0])).name)
+
+    def _start(self, command, name, environment=None):
+        service = Service(name, command, self.folder, environment)
+        self.services.append(service)
+        return service
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Moves the calling thread there. Threads begun meanwhile stay there."""
+        with open(f"/proc/self/task/{threading.get_native_id()}/ns/net") as home, \
+                open(f"/run/netns/{self.name}") as there:
+            _move(there)
+            try:
+                yield self
+            finally:
+                _move(home)
+
+    # --- trouble ---
+
+    def unplug(self):
+        ip(f"link set dev {self.name} down")
+
+    def plug(self):
+        ip(f"link set dev {self.name} up")
+
+    def lose(self, percent, what="meta l4proto { tcp, udp }"):
+        """Of the packets that `what` says in nft(8)'s words, so many of a hundred never arrive. heal() ends it."""
+        rule = f"{what} {'' if percent == 100 else f'numgen random mod 100 < {percent}'} drop"
+        self._nft("add table inet lab; add chain inet lab arrive { type filter hook input priority 0; }; "
+                  f"add rule inet lab arrive {rule}")
+
+    def heal(self):
+        self._nft("delete table inet lab")
+
+    def _nft(self, words):
+        subprocess.run(self.rooted("nft", words), check=True, capture_output=True)
+
+
+def _move(namespace):
+    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Network:
+    """numbers: name to the last part of its addresses, also of those where no host will be."""
+
+    def __init__(self, numbers):
+        self.hosts, self.addresses = {}, {name: Address(name, number) for name, number in numbers.items()}
+        self.numbers = numbers
+        ip(f"link add name {BRIDGE} type bridge forward_delay 0",
+           f"address add {NET4}{OBSERVER}/24 dev {BRIDGE}",
+           f"address add {NET6}{OBSERVER:x}/64 dev {BRIDGE} nodad",
+           f"link set dev {BRIDGE} up")
+
+    def host(self, name):
+        """Made at its first mention."""
+        if name not in self.hosts:
+            self.hosts[name] = Host(name, self.numbers[name])
+        return self.hosts[name]
+
+    def stop(self):
+        for host in reversed(self.hosts.values()):
+            for service in reversed(host.services):
+                if service.is_running():
+                    service.stop()
+
+
+def wait_port(address, port, seconds=20):
+    """Until something listens there, seen from the bridge."""
+    import socket
+
+    def listens():
+        try:
+            socket.create_connection((address, port), 1).close()
+            return True
+        except OSError:
+            return False
+    if not wait_for(listens, seconds):
+        raise RuntimeError(f"nothing listens at {address}, port {port}")
+    return time.monotonic()
