@@ -241,6 +241,28 @@ static void a_response_is_read(void **state)
 	assert_text(message.ede_text, "hello");
 }
 
+static void owners_of_dnames_are_kept(void **state)
+{
+	(void)state;
+	struct dns_message message;
+	struct buf many;
+	buf_init(&many, 10000);
+	buf_add_str(&many, HEADER("8180", "0001", "0002", "0000", "0000") QUESTION
+	            /* example. DNAME a. */
+	            AT_NAME "0027 0001 0000003c 0003 016100 " A_RECORD);
+	assert_ok(dns_message_parse(bytes_of(buf_cstr(&many)), &arena, &message));
+	assert_int_equal(message.n_answers, 1);
+	assert_int_equal(message.n_dnames, 1);
+	assert_text(message.dnames[0].text, "example");
+	buf_reset(&many);
+	buf_add_str(&many, HEADER("8180", "0001", "0014", "0000", "0000") QUESTION);
+	for (size_t i = 0; i < 20; i++)
+		buf_add_str(&many, AT_NAME "0027 0001 0000003c 0003 016100 ");
+	assert_ok(dns_message_parse(bytes_of(buf_cstr(&many)), &arena, &message));
+	assert_int_equal(message.n_dnames, DNS_CHAIN_MAX);
+	buf_done(&many);
+}
+
 static void every_cut_of_a_response_is_refused(void **state)
 {
 	(void)state;
@@ -911,6 +933,7 @@ int main(void)
 	        TEST(host_names_are_told_from_others),
 	        TEST(names_are_made_from_parts),
 	        TEST(a_response_is_read),
+	        TEST(owners_of_dnames_are_kept),
 	        TEST(every_cut_of_a_response_is_refused),
 	        TEST(malformed_responses_are_refused),
 	        TEST(pointers_are_counted),
