@@ -45,6 +45,7 @@ stripped.example.com A !unsigned
 tobad.example.com CNAME bad.example.com
 slow.example.com * !stall
 ede.example.com A !ede 18 not for you
+forged.example.com A !ede 7 too old
 fail.example.com * !servfail
 refused.example.com * !refused
 big.example.com A 192.0.2.9
@@ -101,7 +102,7 @@ FAILURES = [
     ("A", "ede.example.com", "insecure", "failed (temporary)", "extended error 18 (Prohibited): not for you"),
     ("A", "fail.example.com", "insecure", "failed (temporary): server answered SERVFAIL", ""),
     ("A", "refused.example.com", "insecure", "failed (other): server answered REFUSED", ""),
-    ("A", "around.example.com", "insecure", "failed", ""),
+    ("A", "around.example.com", "insecure", "failed (other): aliases (CNAME) go on and on or in a circle", ""),
     ("A", "loop.example.com", "insecure", "failed (temporary)", ""),
     ("A", "toomany.example.com", "insecure", "failed (other)", ""),
 ]
@@ -179,6 +180,14 @@ class Lookup(unittest.TestCase):
         with dns_server.DnsServer(TABLE, authentic=False) as silent:
             out = self.run_lookup("MX", "example.com", "--trust", resolver=f"{silent.address}:{silent.port}")[1]
             self.assertTrue(out.startswith("insecure: 2 MX records"), out)
+
+    def test_trust_believes_what_a_resolver_says_of_failures(self):
+        code, out, _ = self.run_lookup("A", "forged.example.com", "--trust")
+        self.assertEqual(code, 1)
+        self.assertTrue(out.startswith("bogus: failed (authentication): server answered SERVFAIL"), out)
+        self.assertIn("extended error 7 (Signature Expired): too old", out)
+        self.assertTrue(self.run_lookup("A", "ede.example.com", "--trust")[1].startswith("insecure: failed (temporary)"))
+        self.assertTrue(self.run_lookup("A", "forged.example.com")[1].startswith("insecure: failed (temporary)"))
 
     def test_another_anchor_makes_everything_bogus(self):
         with dns_server.DnsServer(TABLE) as other:
