@@ -7,6 +7,7 @@
  *	{"command": "secret-set", "name": "n", "value": "..."}
  *	{"command": "secret-rm", "name": "n"}
  *	{"command": "secret-list"}
+ *	{"command": "dns-lookup", "name": "example.org", "type": 15, "timeout_ms": 5000}
  * and the answer is {"ok": true, ...} or {"ok": false, "code": "not-found", "errors": ["...",
  *...]}.
  */

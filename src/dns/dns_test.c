@@ -248,8 +248,8 @@ static void owners_of_dnames_are_kept(void **state)
 	struct buf many;
 	buf_init(&many, 10000);
 	buf_add_str(&many, HEADER("8180", "0001", "0002", "0000", "0000") QUESTION
-	            /* example. DNAME a. */
-	            AT_NAME "0027 0001 0000003c 0003 016100 " A_RECORD);
+	                           /* example. DNAME a. */
+	                           AT_NAME "0027 0001 0000003c 0003 016100 " A_RECORD);
 	assert_ok(dns_message_parse(bytes_of(buf_cstr(&many)), &arena, &message));
 	assert_int_equal(message.n_answers, 1);
 	assert_int_equal(message.n_dnames, 1);

@@ -28,7 +28,8 @@ static void each_reason_has_its_code(void **state)
 	        {FAILURE("a.example.", "signature before inception date from 192.0.2.1"), 8},
 	        {FAILURE("a.example.", "signature inception after expiration from 192.0.2.1"), 25},
 	        {FAILURE("a.example.", "No DNSKEY record from 192.0.2.1 for key example."), 9},
-	        {FAILURE("a.example.", "DS hash mismatches key from 192.0.2.1 for key example."), 9},
+	        {FAILURE("a.example.", "DS hash mismatches key from 192.0.2.1 for key example."),
+	         9},
 	        {FAILURE("a.example.", "no keys have a DS with algorithm ECDSAP256SHA256 from ::1"),
 	         9},
 	        {FAILURE("a.example.", "dnskey without ZSK flag from 192.0.2.1"), 11},
@@ -72,7 +73,7 @@ static void only_some_codes_speak_of_validation(void **state)
 {
 	(void)state;
 	static const uint32_t bogus[] = {6, 7, 8, 9, 10, 11, 12, 25};
-	static const uint32_t others[] = {0,  1,  2,  3,  4,  5,     13,    14,        15,
+	static const uint32_t others[] = {0,  1,  2,  3,  4,  5,  13,    14,    15,
 	                                  18, 22, 23, 24, 26, 27, 65535, 49152, UINT32_MAX};
 	for (size_t i = 0; i < N_ELEMENTS(bogus); i++)
 		assert_true(dns_ede_is_bogus(bogus[i]));

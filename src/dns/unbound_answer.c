@@ -18,12 +18,12 @@
 #include "dns/unbound_private.h"
 #include "os/clock.h"
 
-#define TYPE_DNAME            39u
-#define EDE_NO_REACHABLE      22
-#define ASK_FORWARDER_MS      1500
-#define STEP_MS               2000 /* for asking a step again: it is in the cache */
-#define SCRATCH_MAX           ((size_t)512 * 1024)
-#define UNBOUND_CHAIN_MAX     11u /* CNAME steps that libunbound follows */
+#define TYPE_DNAME        39u
+#define EDE_NO_REACHABLE  22
+#define ASK_FORWARDER_MS  1500
+#define STEP_MS           2000 /* for asking a step again: it is in the cache */
+#define SCRATCH_MAX       ((size_t)512 * 1024)
+#define UNBOUND_CHAIN_MAX 11u /* CNAME steps that libunbound follows */
 
 static void free_result(struct ub_result **result)
 {

@@ -304,6 +304,37 @@ class Room(unittest.TestCase):
                 server.stop()
                 server.remove() if hasattr(server, "remove") else shutil.rmtree(server.folder, ignore_errors=True)
 
+    def test_the_running_server_is_asked_and_busy_with_one_hears_others(self):
+        with dns_server.DnsServer(TABLE) as dns:
+            server = harness.Server()
+            try:
+                server.start()
+                config = server.data / "config" / "mailkeep.yaml"
+                settings = f'timeout: 3s\n  mode: forward\n  servers: ["{dns.address}:{dns.port}"]\n  validate: false'
+                self._reload(server, config.read_text().replace("timeout: 3s", settings), 0)
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    slow = pool.submit(self._look, server, "A", "slow.example.com")
+                    self.assertTrue(harness.wait_for(lambda: any(name.startswith("slow") for name, *_ in dns.queries)))
+                    code, out = self._look(server, "TXT", "huge.example.com")
+                    self.assertEqual((code, out.splitlines()[0].split(" for ")[0]), (0, "insecure: 200 TXT records"))
+                    n = len(dns.queries)
+                    self.assertEqual(self._look(server, "TXT", "huge.example.com")[0], 0)
+                    self.assertFalse([q for q in dns.queries[n:] if not q[0].startswith("slow")], "not from the cache")
+                    self.assertFalse(slow.done())
+                    self.assertEqual(slow.result()[0], 1)
+                self.assertIn("has no place beside --running", self._look(server, "A", "a.b", "--trust")[1])
+                server.stop()
+                self.assertIn("no server is running", self._look(server, "A", "a.example")[1])
+            finally:
+                server.stop()
+                server.remove()
+
+    @staticmethod
+    def _look(server, *words):
+        done = subprocess.run([harness.PROGRAM, "dns", "lookup", *words, "--running", "--config",
+                               str(server.data / "config")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout.decode()
+
     def _reload(self, server, text, expected):
         (server.data / "config" / "mailkeep.yaml").write_text(text)
         done = subprocess.run([harness.PROGRAM, "config", "reload", "--config", str(server.data / "config")],
