@@ -50,6 +50,11 @@ def why_not():
     return None
 
 
+def is_inside():
+    """On the way in, too."""
+    return MARK in os.environ
+
+
 def enter():
     if os.environ.pop(MARK, None) is None:
         os.environ[MARK] = "outside"

@@ -13,25 +13,29 @@ The test itself is at the bridge, with the address OBSERVER, and hears every lin
 
 import contextlib
 import ctypes
+import itertools
 import os
 import pathlib
+import socket
 import subprocess
 import threading
-import time
 
 import box
 from harness import wait_for
 
 BRIDGE = "lab"
 NET4, NET6 = "192.0.2.", "2001:db8::"
+MORE4, MORE6 = "198.51.100.", "2001:db8:1::"  # of hosts that have several; also on the one bridge
 OBSERVER = 254
 CLONE_NEWNET = 0x40000000
 STOP_SECONDS = 10
+_more = itertools.count(1)
 
 
-def ip(*lines):
+def ip(*lines, inside=None):
     """ip(8), many commands at once."""
-    done = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    where = ["-n", inside] if inside else []
+    done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"ip: {done.stderr.strip()}: {lines}")
 
@@ -68,8 +72,8 @@ class Service:
 
 
 class Address:
-    def __init__(self, name, number):
-        self.name, self.ip4, self.ip6 = name, f"{NET4}{number}", f"{NET6}{number:x}"
+    def __init__(self, name, number, net4=NET4, net6=NET6):
+        self.name, self.ip4, self.ip6 = name, f"{net4}{number}", f"{net6}{number:x}"
 
 
 class Host(Address):
@@ -84,11 +88,15 @@ class Host(Address):
         ip(f"netns add {self.name}",
            f"link add name {self.name} type veth peer name eth0 netns {self.name}",
            f"link set dev {self.name} master {BRIDGE} up")
-        subprocess.run(["ip", "-n", self.name, "-batch", "-"], check=True, text=True, input=(
-            "link set dev lo up\n"
-            f"address add {self.ip4}/24 dev eth0\n"
-            f"address add {self.ip6}/64 dev eth0 nodad\n"
-            "link set dev eth0 up\n"))
+        ip("link set dev lo up", f"address add {self.ip4}/24 dev eth0", f"address add {self.ip6}/64 dev eth0 nodad",
+           "link set dev eth0 up", f"route add {MORE4}0/24 dev eth0 src {self.ip4}",
+           f"route add {MORE6}/64 dev eth0 src {self.ip6}", inside=self.name)
+
+    def one_more_address(self):
+        """Another pair of addresses, for another server here; as many as 250 in the lab."""
+        more = Address(self.name, next(_more), MORE4, MORE6)
+        ip(f"address add {more.ip4}/32 dev eth0", f"address add {more.ip6}/128 dev eth0 nodad", inside=self.name)
+        return more
 
     def use_resolver(self, *addresses, options="edns0 trust-ad"):
         """What resolv.conf says there; glibc strips the AD bit without trust-ad."""
@@ -107,10 +115,12 @@ class Host(Address):
         enter = f'mount --bind /etc/resolv.conf {box.ROOT}/etc/resolv.conf; exec chroot {box.ROOT} "$@"'
         return self.command("sh", "-c", enter, "sh", *words)
 
-    def run(self, *words, seconds=60, **options):
-        return subprocess.run(self.command(*words), stdin=options.pop("stdin", subprocess.DEVNULL)
-                              if "input" not in options else None, capture_output=True, text=True,
-                              timeout=seconds, **options)
+    def run(self, *words, seconds=60, text=""):
+        """Ended, with stdout and stderr."""
+        return _run(self.command(*words), seconds, text)
+
+    def run_rooted(self, *words, seconds=60, text=""):
+        return _run(self.rooted(*words), seconds, text)
 
     def start(self, *words, name=None, environment=None):
         return self._start(self.command(*words), name or pathlib.Path(str(words[0])).name, environment)
@@ -152,7 +162,13 @@ class Host(Address):
         self._nft("delete table inet lab")
 
     def _nft(self, words):
-        subprocess.run(self.rooted("nft", words), check=True, capture_output=True)
+        done = self.run_rooted("nft", words)
+        if done.returncode != 0:
+            raise RuntimeError(f"nft: {done.stderr}")
+
+
+def _run(command, seconds, text):
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds)
 
 
 def _move(namespace):
@@ -169,7 +185,9 @@ class Network:
         ip(f"link add name {BRIDGE} type bridge forward_delay 0",
            f"address add {NET4}{OBSERVER}/24 dev {BRIDGE}",
            f"address add {NET6}{OBSERVER:x}/64 dev {BRIDGE} nodad",
-           f"link set dev {BRIDGE} up")
+           f"link set dev {BRIDGE} up",
+           f"route add {MORE4}0/24 dev {BRIDGE} src {NET4}{OBSERVER}",
+           f"route add {MORE6}/64 dev {BRIDGE} src {NET6}{OBSERVER:x}")
 
     def host(self, name):
         """Made at its first mention."""
@@ -186,8 +204,6 @@ class Network:
 
 def wait_port(address, port, seconds=20):
     """Until something listens there, seen from the bridge."""
-    import socket
-
     def listens():
         try:
             socket.create_connection((address, port), 1).close()
@@ -196,4 +212,3 @@ def wait_port(address, port, seconds=20):
             return False
     if not wait_for(listens, seconds):
         raise RuntimeError(f"nothing listens at {address}, port {port}")
-    return time.monotonic()

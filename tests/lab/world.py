@@ -16,7 +16,7 @@ HOSTS = {
     "nobody": 99,                    # an address at which nobody lives
     "one": 21, "two": 22,            # mailkeep
     "postfix": 31,
-    "sink": 41, "sink2": 42,         # SMTP servers that a test controls
+    "sink": 41,                      # SMTP servers that a test controls
     "web": 51,                       # policies of MTA-STS
     "socks": 61,
 }
@@ -42,6 +42,15 @@ TOP = [
         6.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0  PTR  two.lab.
     """),
 ]
+
+# --- domains of the mail servers ---
+
+MAIL = [Zone(f"{name}.lab", f"""
+    @    MX    10 mx
+    @    TXT   "v=spf1 mx -all"
+    mx   A     {{{name}.ip4}}
+    mx   AAAA  {{{name}.ip6}}
+""") for name in ("one", "two", "postfix")]
 
 # --- domains for the DNS itself ---
 
