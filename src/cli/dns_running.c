@@ -34,9 +34,9 @@ static struct status ask(const struct cli_running *running, struct dns_name name
                          const struct dns_answer **ret_answer)
 {
 	json_t *reply = NULL;
-	json_t *request = json_pack("{s:s, s:s, s:i, s:i}", "command", "dns-lookup", "name",
-	                            name.text, "type", (int)type, "timeout_ms",
-	                            MIN(timeout_ms, TIMEOUT_MAX_MS));
+	json_t *request =
+	        json_pack("{s:s, s:s, s:i, s:i}", "command", "dns-lookup", "name", name.text,
+	                  "type", (int)type, "timeout_ms", MIN(timeout_ms, TIMEOUT_MAX_MS));
 	struct status status = control_call(running->data_directory, request, &reply);
 	json_decref(request);
 	TRY(status);
@@ -53,9 +53,10 @@ static struct status running_lookup(const struct dns_resolver *resolver, struct 
 	const struct dns_answer *answer = NULL;
 	struct status status = ask(resolver->context, name, type, timeout_ms, arena, &answer);
 	if (!is_ok(status) && !arena_failed(arena)) {
-		const char *why = arena_printf(arena, "the running server gave no answer: %s",
-		                               status.why);
-		answer = dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, why ? why : "", arena);
+		const char *why =
+		        arena_printf(arena, "the running server gave no answer: %s", status.why);
+		answer =
+		        dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, why ? why : "", arena);
 	}
 	if (!answer || arena_failed(arena))
 		return fail(ERR_LIMIT, "no room for an answer");

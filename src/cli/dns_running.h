@@ -1,5 +1,5 @@
-/* The resolver of a running server as a struct dns_resolver: asked through the control socket, so it
- * answers from the cache and by the settings that the server's own rooms use. */
+/* The resolver of a running server as a struct dns_resolver: asked through the control socket, so
+ * it answers from the cache and by the settings that the server's own rooms use. */
 #pragma once
 
 #include "dns/resolver.h"

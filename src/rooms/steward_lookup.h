@@ -3,8 +3,8 @@
  *	{"command":"dns-lookup", "name":"example.org", "type":15, "timeout_ms":5000}
  *	{"ok":true, "answer":"..."}                base64 of a packed struct dns_answer
  *
- * The answer is carried, not read: what strangers' servers say is parsed by the resolver room and by
- * the one who asked.
+ * The answer is carried, not read: what strangers' servers say is parsed by the resolver room and
+ *by the one who asked.
  */
 #pragma once
 

@@ -5,7 +5,7 @@
     authority["shop.example"].replace("mx", "TLSA", "_25._tcp.mx TLSA 3 1 1 ...");  authority.publish()
 
 publish() signs what changed by kzonesign(8), spoils what is to be spoiled, carries keys to the parents and
-waits until the servers have all of it. Keys stay the same until roll().
+waits until the servers have all of it. Keys stay the same but for add_key() and retire_key(): a rollover.
 """
 
 import concurrent.futures
@@ -110,7 +110,7 @@ class Authority:
     def _delegation(self, child):
         host = self.network.addresses[child.server]
         lines = [f"{child.name} NS ns.{child.name}", f"ns.{child.name} A {host.ip4}", f"ns.{child.name} AAAA {host.ip6}"]
-        return lines + [f"{child.name} DS {ds}" for ds in zones.ds_as_said(child, self.keys.get(child.name, []))]
+        return lines + [f"{child.name} {child.ttl} DS {ds}" for ds in zones.ds_as_said(child, self.keys.get(child.name, []))]
 
     def text_of(self, zone):
         """But for the SOA, whose serial changes at every publication."""
@@ -143,10 +143,10 @@ class Authority:
                          f"{zone.negative_ttl}\n{text}")
         if zone.is_signed():
             self._run_signer(zone, signed)
-            records = zones.parse(signed.read_text())
-            self.keys[zone.name] = [r.data for r in records if r.kind == "DNSKEY" and r.data.startswith("257 ")]
+            records = whole = zones.parse(signed.read_text())
             for spoil in zone.spoil:
                 records = spoil(records)
+            self.keys[zone.name] = zones.keys_of(records) or zones.keys_of(whole)
             signed.write_text("".join(f"{record}\n" for record in records))
         else:
             signed.write_text(plain.read_text())
@@ -162,6 +162,17 @@ class Authority:
     def _new_key(self, zone):
         _rooted("keymgr", "-c", FOLDER / "signer.conf", zone.name, "generate", f"algorithm={zone.algorithm}", "ksk=yes",
                 "zsk=yes", *(f"{state}={LONG_AGO}" for state in ("created", "publish", "ready", "active")))
+
+    def add_key(self, zone):
+        """From the next publication on it signs, too, and the parent vouches for both."""
+        self._new_key(zone)
+        self.published.pop(zone.name)
+
+    def retire_key(self, zone):
+        """The oldest key is gone from the next publication on."""
+        listed = _rooted("keymgr", "-c", FOLDER / "signer.conf", zone.name, "list")
+        _rooted("keymgr", "-c", FOLDER / "signer.conf", zone.name, "delete", listed.split()[0])
+        self.published.pop(zone.name)
 
     def _configure_signer(self):
         signed = [zone for zone in self.zones.values() if zone.is_signed()]

@@ -10,6 +10,7 @@ README.md tells of all that there is. Everything here runs inside the box (box.p
 """
 
 import copy
+import shutil
 import unittest
 
 import box
@@ -111,7 +112,11 @@ class Lab:
     def stop(self):
         if self in harness.RUNNING:
             harness.RUNNING.remove(self)
+        for server in (self.liar, *self.sinks):
+            server.stop()
         self.network.stop()
+        for path in box.FOLDER.iterdir():
+            shutil.rmtree(path)
 
 
 class LabCase(unittest.TestCase):

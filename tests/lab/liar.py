@@ -35,7 +35,7 @@ class Exchange:
 
 class Liar:
     def __init__(self, host, honest, behaviours):
-        self.honest, self.behaviours, self.queries = honest, behaviours, []
+        self.honest, self.behaviours, self.queries, self.sockets = honest, behaviours, [], []
         with host.inside():
             for address in (host.ip4, host.ip6):
                 self._serve(address)
@@ -47,12 +47,24 @@ class Liar:
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         tcp.bind((address, 53))
         tcp.listen(64)
+        self.sockets += [udp, tcp]
         for loop, sock in ((self._serve_udp, udp), (self._serve_tcp, tcp)):
             threading.Thread(target=loop, args=(sock,), daemon=True).start()
 
+    def stop(self):
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
     def _serve_udp(self, sock):
         while True:
-            query, peer = sock.recvfrom(65535)
+            try:
+                query, peer = sock.recvfrom(65535)
+            except OSError:
+                return
+            if not query:  # stopped
+                return
             threading.Thread(target=self._answer_udp, args=(sock, query, peer), daemon=True).start()
 
     def _answer_udp(self, sock, query, peer):
@@ -63,7 +75,10 @@ class Liar:
 
     def _serve_tcp(self, sock):
         while True:
-            client, _ = sock.accept()
+            try:
+                client, _ = sock.accept()
+            except OSError:  # stopped
+                return
             threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
 
     def _serve_client(self, client):

@@ -35,7 +35,7 @@ domains: {{{domain}: {{}}}}
 accounts:
   me: {{addresses: ["me@{domain}", "@{domain}"]}}
 """
-RECURSIVE = "{{hints: {folder}/root.hints, anchor: {folder}/root.anchor, timeout: 10s}}"
+RECURSIVE = "{hints: {folder}/root.hints, anchor: {folder}/root.anchor, timeout: 10s}"
 
 
 def unverified():
@@ -57,7 +57,7 @@ class Mailkeep:
         (host.folder / "data").mkdir()
         (self.config / "mailkeep.yaml").write_text(SERVER.format(
             name=f"mx.{domain}", folder=host.folder, ip4=host.ip4, ip6=host.ip6, certificate=certificate.certificate,
-            key=certificate.key, resolver=resolver.format(folder=host.folder), settings=settings.format(folder=host.folder)))
+            key=certificate.key, resolver=resolver.replace("{folder}", str(host.folder)), settings=settings.replace("{folder}", str(host.folder))))
         (self.config / "domains.yaml").write_text(domains.format(domain=domain))
         self.start()
         self.command("account", "password", "me", text=PASSWORD + "\n")
@@ -71,13 +71,10 @@ class Mailkeep:
     def stop(self):
         return self.service.stop()
 
-    def reconfigure(self, **replacements):
-        """Writes mailkeep.yaml with other words and has the server read it: reconfigure(old="new") by content."""
+    def reconfigure(self, old, new):
+        """Other words in mailkeep.yaml, which the running server reads."""
         path = self.config / "mailkeep.yaml"
-        text = path.read_text()
-        for old, new in replacements.items():
-            text = text.replace(old, new)
-        path.write_text(text)
+        path.write_text(path.read_text().replace(old, new))
         self.command("config", "reload")
 
     def command(self, *words, text="", check=True):

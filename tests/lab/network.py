@@ -196,10 +196,14 @@ class Network:
         return self.hosts[name]
 
     def stop(self):
+        """Ends what runs on the hosts, and them."""
         for host in reversed(self.hosts.values()):
             for service in reversed(host.services):
                 if service.is_running():
                     service.stop()
+        for host in self.hosts.values():
+            ip(f"link delete dev {host.name}", f"netns delete {host.name}")
+        ip(f"link delete dev {BRIDGE}")
 
 
 def wait_port(address, port, seconds=20):

@@ -13,6 +13,7 @@ HOSTS = {
     "resolver": 5,                   # unbound, validating, for everybody who has none
     "client": 6,                     # where commands run; serves nothing
     "silent": 7,                     # is there, and lets no question for names arrive
+    "stranger": 8,                   # whom the resolver refuses
     "nobody": 99,                    # an address at which nobody lives
     "one": 21, "two": 22,            # mailkeep
     "postfix": 31,

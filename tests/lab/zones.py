@@ -11,7 +11,8 @@ parent zone are added by themselves. What is wrong is said by:
 
     sign    "no": no signatures at all
     ds      what the parent says: "right", "wrong" (another digest), "none" (an insecure delegation),
-            "algorithm", "digest" (of a kind that nobody knows: insecure by RFC 4035 section 5.2)
+            "algorithm", "digest" (of a kind that nobody knows: insecure by RFC 4035 section 5.2), or a
+            function that makes of the right ones what is said
     day     the day on which it is signed, counted from today: signatures hold for 14 days
     spoil   what is done to the signed zone, one function after the other (below)
     server  the host that the delegation names; one that serves no DNS makes the zone unreachable
@@ -33,7 +34,7 @@ class Zone:
     records: str = ""
     server: str = "leaf"
     sign: str = "nsec"  # or "nsec3", "no"
-    ds: str = "right"
+    ds: object = "right"
     day: int = 0
     spoil: tuple = ()
     algorithm: str = "ecdsap256sha256"
@@ -153,6 +154,11 @@ def ds_of(zone, key):
     return f"{key_tag(rdata)} {algorithm} {DIGEST_SHA256} {digest}"
 
 
+def keys_of(records):
+    """Data of the keys that a parent is to vouch for."""
+    return [record.data for record in records if record.kind == "DNSKEY" and record.data.split()[0] in ("257", "1")]
+
+
 def key_tag(rdata):
     """RFC 4034 appendix B."""
     total = sum(octet << 8 if i % 2 == 0 else octet for i, octet in enumerate(rdata))
@@ -171,4 +177,6 @@ def ds_as_said(zone, keys):
         elif zone.ds == "digest":
             digest_type = "200"
         said.append(f"{tag} {algorithm} {digest_type} {digest}")
+    if callable(zone.ds):
+        return zone.ds(said)
     return [] if zone.ds == "none" else said
