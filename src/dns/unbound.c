@@ -30,6 +30,7 @@ struct wait {
 	struct dns_unbound *unbound;
 	pthread_cond_t cond;
 	unsigned references;
+	bool for_strangers;
 	bool done;
 	int error;
 	struct ub_result *result; /* the caller's when done */
@@ -285,6 +286,24 @@ static void unref_wait(struct wait *wait)
 	base_free(wait);
 }
 
+/* Called with the lock held. */
+static bool take_place(struct dns_unbound *unbound, bool for_strangers)
+{
+	if (unbound->n_under_way >= unbound->lookups_max ||
+	    (for_strangers && unbound->n_for_strangers >= unbound->lookups_max / 4 * 3))
+		return false;
+	unbound->n_under_way++;
+	unbound->n_for_strangers += for_strangers;
+	return true;
+}
+
+/* Called with the lock held. */
+static void leave_place(const struct wait *wait)
+{
+	wait->unbound->n_under_way--;
+	wait->unbound->n_for_strangers -= wait->for_strangers;
+}
+
 static void on_result(void *context, int error, struct ub_result *result)
 {
 	struct wait *wait = context;
@@ -293,19 +312,20 @@ static void on_result(void *context, int error, struct ub_result *result)
 	wait->done = true;
 	wait->error = error;
 	wait->result = result;
-	unbound->n_under_way--;
+	leave_place(wait);
 	pthread_cond_signal(&wait->cond);
 	unref_wait(wait);
 	pthread_mutex_unlock(&unbound->lock);
 }
 
 /* Called with the lock held. */
-static struct wait *new_wait(struct dns_unbound *unbound)
+static struct wait *new_wait(struct dns_unbound *unbound, bool for_strangers)
 {
 	struct wait *wait = base_alloc(sizeof(*wait));
 	pthread_condattr_t attributes;
 	wait->unbound = unbound;
 	wait->references = 2;
+	wait->for_strangers = for_strangers;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&wait->cond, &attributes);
@@ -317,18 +337,17 @@ static struct wait *new_wait(struct dns_unbound *unbound)
 	return wait;
 }
 
-static struct status start_wait(struct dns_unbound *unbound, struct dns_name name, unsigned type,
-                                struct wait **ret_wait)
+static struct status start_wait(const struct dns_unbound_asker *asker, struct dns_name name,
+                                unsigned type, struct wait **ret_wait)
 {
+	struct dns_unbound *unbound = asker->unbound;
 	struct wait *wait = NULL;
 	pthread_mutex_lock(&unbound->lock);
 	struct status status = begin(unbound);
-	if (is_ok(status) && unbound->n_under_way >= unbound->lookups_max)
+	if (is_ok(status) && !take_place(unbound, asker->for_strangers))
 		status = fail(ERR_BUSY, "too many lookups at once");
-	if (is_ok(status)) {
-		unbound->n_under_way++;
-		wait = new_wait(unbound);
-	}
+	if (is_ok(status))
+		wait = new_wait(unbound, asker->for_strangers);
 	pthread_mutex_unlock(&unbound->lock);
 	TRY(status);
 	/* Not under the lock: libunbound may be waiting for its results to be taken. */
@@ -336,7 +355,7 @@ static struct status start_wait(struct dns_unbound *unbound, struct dns_name nam
 	                             NULL);
 	if (error) {
 		pthread_mutex_lock(&unbound->lock);
-		unbound->n_under_way--;
+		leave_place(wait);
 		wait->references = 1;
 		unref_wait(wait);
 		pthread_mutex_unlock(&unbound->lock);
@@ -369,12 +388,12 @@ static struct status finish_wait(struct wait *wait, int64_t deadline_ms,
 	return status;
 }
 
-struct status dns_unbound_ask(struct dns_unbound *unbound, struct dns_name name, unsigned type,
-                              int64_t deadline_ms, struct ub_result **ret_result)
+struct status dns_unbound_ask(const struct dns_unbound_asker *asker, struct dns_name name,
+                              unsigned type, struct ub_result **ret_result)
 {
 	struct wait *wait;
-	TRY(start_wait(unbound, name, type, &wait));
-	return finish_wait(wait, deadline_ms, ret_result);
+	TRY(start_wait(asker, name, type, &wait));
+	return finish_wait(wait, asker->deadline_ms, ret_result);
 }
 
 /* --- the network's silence --- */
@@ -405,17 +424,18 @@ static void free_result(struct ub_result **result)
 	ub_resolve_free(*result);
 }
 
-static struct dns_answer *look_up(struct dns_unbound *unbound, struct dns_name name,
-                                  enum dns_type type, int64_t deadline_ms, struct arena *arena)
+static struct dns_answer *look_up(const struct dns_unbound_asker *asker, struct dns_name name,
+                                  enum dns_type type, struct arena *arena)
 {
 	CLEANUP(free_result) struct ub_result *result = NULL;
-	struct status status = dns_unbound_ask(unbound, name, type, deadline_ms, &result);
+	struct dns_unbound *unbound = asker->unbound;
+	struct status status = dns_unbound_ask(asker, name, type, &result);
 	if (status.code == ERR_TIMEOUT)
 		note_heard(unbound, false);
 	if (!is_ok(status))
 		return dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, status.why, arena);
 	note_heard(unbound, result->rcode == 0 || result->rcode == DNS_RCODE_NXDOMAIN);
-	return dns_unbound_answer(unbound, name, type, result, deadline_ms, arena);
+	return dns_unbound_answer(asker, name, type, result, arena);
 }
 
 static struct status unbound_lookup(const struct dns_resolver *resolver, struct dns_name name,
@@ -423,8 +443,12 @@ static struct status unbound_lookup(const struct dns_resolver *resolver, struct 
                                     const struct dns_answer **ret_answer)
 {
 	struct dns_unbound *unbound = resolver->context;
-	int64_t deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1));
-	struct dns_answer *answer = look_up(unbound, name, type, deadline_ms, arena);
+	const struct dns_unbound_asker asker = {
+	        .unbound = unbound,
+	        .for_strangers = resolver == &unbound->for_strangers,
+	        .deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1)),
+	};
+	struct dns_answer *answer = look_up(&asker, name, type, arena);
 	if (!answer || arena_failed(arena))
 		return fail(ERR_LIMIT, "no room for an answer");
 	*ret_answer = answer;
@@ -437,6 +461,7 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 	static const struct dns_resolver_ops ops = {.lookup = unbound_lookup};
 	struct dns_unbound *unbound = base_alloc(sizeof(*unbound));
 	unbound->resolver = (struct dns_resolver){.ops = &ops, .context = unbound};
+	unbound->for_strangers = unbound->resolver;
 	unbound->stop_fd = -1;
 	unbound->last_heard_ms = clock_monotonic_ms(clock_real());
 	pthread_mutex_init(&unbound->lock, NULL);
@@ -452,6 +477,11 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 const struct dns_resolver *dns_unbound_resolver(struct dns_unbound *unbound)
 {
 	return &unbound->resolver;
+}
+
+const struct dns_resolver *dns_unbound_for_strangers(struct dns_unbound *unbound)
+{
+	return &unbound->for_strangers;
 }
 
 void dns_unbound_free(struct dns_unbound *unbound)

@@ -30,9 +30,12 @@ static void free_result(struct ub_result **result)
 	ub_resolve_free(*result);
 }
 
-static int64_t step_deadline(void)
+/* For a step that is asked for again: soon. */
+static struct dns_unbound_asker step_asker(const struct dns_unbound_asker *asker)
 {
-	return clock_monotonic_ms(clock_real()) + STEP_MS;
+	struct dns_unbound_asker step = *asker;
+	step.deadline_ms = clock_monotonic_ms(clock_real()) + STEP_MS;
+	return step;
 }
 
 static struct slice packet_of(const struct ub_result *result)
@@ -57,14 +60,15 @@ static struct dns_answer *bogus(struct dns_name name, enum dns_type type,
 
 /* Asks the forwarders themselves what is wrong: they may send an Extended DNS Error, and libunbound
  * says SERVFAIL where they say REFUSED. */
-static struct dns_answer *ask_forwarders(struct dns_unbound *unbound, struct dns_name name,
-                                         enum dns_type type, int64_t deadline_ms,
+static struct dns_answer *ask_forwarders(const struct dns_unbound_asker *asker,
+                                         struct dns_name name, enum dns_type type,
                                          struct arena *arena)
 {
+	const struct dns_unbound *unbound = asker->unbound;
 	struct dns_stub stub;
 	struct dns_answer *failed = NULL;
 	const struct dns_answer *said = NULL;
-	int64_t left = deadline_ms - clock_monotonic_ms(clock_real());
+	int64_t left = asker->deadline_ms - clock_monotonic_ms(clock_real());
 	if (unbound->n_servers == 0 || left <= 0)
 		return NULL;
 	dns_stub_init(&stub, unbound->servers, unbound->n_servers, false);
@@ -82,13 +86,13 @@ static struct dns_answer *ask_forwarders(struct dns_unbound *unbound, struct dns
 }
 
 /* The alias's target, if the name is one. */
-static bool follow_alias(struct dns_unbound *unbound, struct dns_name *name, int64_t deadline_ms,
+static bool follow_alias(const struct dns_unbound_asker *asker, struct dns_name *name,
                          struct arena *arena)
 {
 	CLEANUP(free_result) struct ub_result *result = NULL;
 	struct dns_message message;
-	if (!is_ok(dns_unbound_ask(unbound, *name, DNS_TYPE_CNAME, deadline_ms, &result)) ||
-	    result->bogus || !is_ok(dns_message_parse(packet_of(result), arena, &message)))
+	if (!is_ok(dns_unbound_ask(asker, *name, DNS_TYPE_CNAME, &result)) || result->bogus ||
+	    !is_ok(dns_message_parse(packet_of(result), arena, &message)))
 		return false;
 	for (size_t i = 0; i < message.n_answers; i++) {
 		const struct dns_rr *rr = &message.answers[i];
@@ -101,30 +105,31 @@ static bool follow_alias(struct dns_unbound *unbound, struct dns_name *name, int
 }
 
 /* Whether the name's aliases are more than libunbound follows, as they are when they lead round. */
-static bool has_no_end(struct dns_unbound *unbound, struct dns_name name, int64_t deadline_ms)
+static bool has_no_end(const struct dns_unbound_asker *asker, struct dns_name name)
 {
+	struct dns_unbound_asker step = step_asker(asker);
 	struct arena scratch;
 	size_t n = 0;
 	arena_init(&scratch, SCRATCH_MAX);
-	deadline_ms = MIN(deadline_ms, step_deadline());
-	while (n <= UNBOUND_CHAIN_MAX && follow_alias(unbound, &name, deadline_ms, &scratch))
+	step.deadline_ms = MIN(asker->deadline_ms, step.deadline_ms);
+	while (n <= UNBOUND_CHAIN_MAX && follow_alias(&step, &name, &scratch))
 		n++;
 	arena_done(&scratch);
 	return n > UNBOUND_CHAIN_MAX;
 }
 
-static struct dns_answer *unanswered(struct dns_unbound *unbound, struct dns_name name,
+static struct dns_answer *unanswered(const struct dns_unbound_asker *asker, struct dns_name name,
                                      enum dns_type type, const struct ub_result *result,
-                                     int64_t deadline_ms, struct arena *arena)
+                                     struct arena *arena)
 {
 	bool servfail = result->rcode == DNS_RCODE_SERVFAIL;
 	struct dns_answer *answer;
-	if (servfail && type != DNS_TYPE_CNAME && has_no_end(unbound, name, deadline_ms)) {
+	if (servfail && type != DNS_TYPE_CNAME && has_no_end(asker, name)) {
 		answer = dns_answer_failed(name, type, DNS_FAILURE_OTHER,
 		                           "aliases (CNAME) go on and on or in a circle", arena);
 		servfail = false;
 	} else {
-		answer = ask_forwarders(unbound, name, type, deadline_ms, arena);
+		answer = ask_forwarders(asker, name, type, arena);
 		if (answer)
 			return answer;
 		answer = dns_answer_failed(
@@ -142,39 +147,41 @@ static struct dns_answer *unanswered(struct dns_unbound *unbound, struct dns_nam
 /* --- the status of each step --- */
 
 /* Bogus steps cannot be: the whole would be. What cannot be told is insecure. */
-static enum dns_security security_of(struct dns_unbound *unbound, struct dns_name name,
+static enum dns_security security_of(const struct dns_unbound_asker *asker, struct dns_name name,
                                      unsigned type)
 {
+	struct dns_unbound_asker step = step_asker(asker);
 	CLEANUP(free_result) struct ub_result *result = NULL;
-	if (!is_ok(dns_unbound_ask(unbound, name, type, step_deadline(), &result)))
+	if (!is_ok(dns_unbound_ask(&step, name, type, &result)))
 		return DNS_INSECURE;
 	return result->secure ? DNS_SECURE : DNS_INSECURE;
 }
 
 /* libunbound cannot validate a CNAME alone that a DNAME made. */
-static enum dns_security security_of_step(struct dns_unbound *unbound, struct dns_name alias,
-                                          const struct dns_message *message)
+static enum dns_security security_of_step(const struct dns_unbound_asker *asker,
+                                          struct dns_name alias, const struct dns_message *message)
 {
 	for (size_t i = 0; i < message->n_dnames; i++)
 		if (dns_name_is_within(alias, message->dnames[i]) &&
 		    !dns_name_eq(alias, message->dnames[i]))
-			return security_of(unbound, message->dnames[i], TYPE_DNAME);
-	return security_of(unbound, alias, DNS_TYPE_CNAME);
+			return security_of(asker, message->dnames[i], TYPE_DNAME);
+	return security_of(asker, alias, DNS_TYPE_CNAME);
 }
 
-static struct status tell_steps_apart(struct dns_unbound *unbound, struct dns_answer *answer,
-                                      const struct dns_message *message, struct arena *arena)
+static struct status tell_steps_apart(const struct dns_unbound_asker *asker,
+                                      struct dns_answer *answer, const struct dns_message *message,
+                                      struct arena *arena)
 {
 	enum dns_security steps[DNS_CHAIN_MAX];
 	for (size_t i = 0; i < answer->n_chain; i++)
-		steps[i] = security_of_step(unbound, answer->chain[i].alias, message);
-	enum dns_security end = security_of(unbound, answer->canonical_name, answer->type);
+		steps[i] = security_of_step(asker, answer->chain[i].alias, message);
+	enum dns_security end = security_of(asker, answer->canonical_name, answer->type);
 	return dns_answer_set_trust(answer, steps, end, arena);
 }
 
 /* --- what was found --- */
 
-static struct dns_answer *answered(struct dns_unbound *unbound, struct dns_name name,
+static struct dns_answer *answered(const struct dns_unbound_asker *asker, struct dns_name name,
                                    enum dns_type type, const struct ub_result *result,
                                    struct arena *arena)
 {
@@ -184,19 +191,19 @@ static struct dns_answer *answered(struct dns_unbound *unbound, struct dns_name 
 		return dns_answer_failed(name, type, DNS_FAILURE_OTHER, status.why, arena);
 	struct dns_answer *answer = dns_answer_from_message(
 	        &message, name, type, result->secure ? DNS_SECURE : DNS_INSECURE, arena);
-	if (answer && answer->n_chain > 0 && !result->secure && unbound->anchors.n > 0 &&
-	    !is_ok(tell_steps_apart(unbound, answer, &message, arena)))
+	if (answer && answer->n_chain > 0 && !result->secure && asker->unbound->anchors.n > 0 &&
+	    !is_ok(tell_steps_apart(asker, answer, &message, arena)))
 		return NULL;
 	return answer;
 }
 
-struct dns_answer *dns_unbound_answer(struct dns_unbound *unbound, struct dns_name name,
+struct dns_answer *dns_unbound_answer(const struct dns_unbound_asker *asker, struct dns_name name,
                                       enum dns_type type, const struct ub_result *result,
-                                      int64_t deadline_ms, struct arena *arena)
+                                      struct arena *arena)
 {
 	if (result->bogus)
 		return bogus(name, type, result, arena);
 	if (result->rcode == 0 || result->rcode == DNS_RCODE_NXDOMAIN)
-		return answered(unbound, name, type, result, arena);
-	return unanswered(unbound, name, type, result, deadline_ms, arena);
+		return answered(asker, name, type, result, arena);
+	return unanswered(asker, name, type, result, arena);
 }

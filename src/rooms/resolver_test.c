@@ -232,6 +232,28 @@ static void slow_names_hold_up_no_others(void **state)
 	ipc_channel_unref(courier);
 }
 
+/* Lookups that were given up go on within libunbound: those of strangers take no places of others.
+ */
+static void strangers_names_that_were_given_up_hold_up_no_others(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200], name[32];
+	start_room(house, forward_to_server(house, config, ", max_lookups: 16"));
+	struct ipc_channel *stranger = meet(house, IPC_ROOM_GATE_MX);
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "slow%zu.example", i);
+		assert_ok(look_up(house, stranger, name, DNS_TYPE_A, 10, &answer));
+		assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
+	}
+	assert_string_equal(answer->why, "too many lookups at once");
+	assert_ok(look_up(house, courier, "quick.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	ipc_channel_unref(stranger);
+	ipc_channel_unref(courier);
+}
+
 /* Three lookups that heard nothing, and five seconds: the next waits a second, until one is
  * answered. */
 static void a_silent_network_is_not_waited_for(void **state)
@@ -329,6 +351,7 @@ int main(void)
 	        TEST(names_are_looked_up_behind_the_walls),
 	        TEST(malformed_questions_are_refused_and_hurt_nobody),
 	        TEST(slow_names_hold_up_no_others),
+	        TEST(strangers_names_that_were_given_up_hold_up_no_others),
 	        TEST(a_silent_network_is_not_waited_for),
 	        TEST(unsigned_answers_fail_validation_behind_the_walls),
 	        TEST(trust_asks_the_servers_themselves),

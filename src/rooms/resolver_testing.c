@@ -8,7 +8,7 @@
 #include "resolver.pb-c.h"
 #include "supervisor.pb-c.h"
 
-#define CHANNEL_FD    3
+#define CHANNEL_FD     3
 #define DOOR_MARGIN_MS 5000
 
 static void note_ready(struct resolver_house *house)
