@@ -10,6 +10,7 @@
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
 #   make queue-kill-rounds  the same for mail on its way out
 #   make exchange     EXCHANGE_MESSAGES between two mailkeeps and Postfix, by every transport
+#   make lab          a shell in a small internet: DNS with DNSSEC, two mailkeeps, Postfix (tests/lab)
 #   make deps         install the Debian packages that are missing (root or sudo)
 #   make install      DESTDIR= PREFIX=
 
@@ -63,6 +64,10 @@ exchange: deps
 	@$(MAKE) --no-print-directory all
 	@EXCHANGE_MESSAGES=$(EXCHANGE_MESSAGES) tests/run --only e2e.test_exchange
 
+lab: deps
+	@$(MAKE) --no-print-directory all
+	@python3 tests/lab/shell.py
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -70,4 +75,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz build-tsan build-check
 
-.PHONY: all deps run test check format bench fuzz kill-rounds exchange install clean
+.PHONY: all deps run test check format bench fuzz kill-rounds exchange lab install clean

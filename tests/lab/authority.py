@@ -65,6 +65,8 @@ server:
 log:
   - target: stderr
     any: warning
+database:
+    storage: "{run}"
 template:
   - id: default
     storage: "{folder}/signed"

@@ -11,9 +11,11 @@ import hashlib
 import pathlib
 import ssl
 import subprocess
+import threading
 import time
 
 DAY_SECONDS = 86400
+PEM_END = "-----END CERTIFICATE-----"
 CA_CONFIG = """
 [ca]
 default_ca = lab
@@ -34,7 +36,8 @@ class Certificate:
         self.certificate, self.key = certificate, key  # PEM files
 
     def der(self):
-        return ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
+        """Of the certificate alone, without what follows it in the file."""
+        return ssl.PEM_cert_to_DER_cert(self.certificate.read_text().partition(PEM_END)[0] + PEM_END)
 
     def public_key(self):
         """SubjectPublicKeyInfo, DER."""
@@ -50,7 +53,7 @@ class Certificate:
 
 class Certificates:
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        self.folder, self.lock = pathlib.Path(folder), threading.Lock()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
         (self.folder / "ca.conf").write_text(CA_CONFIG.format(folder=self.folder))
@@ -74,13 +77,14 @@ class Certificates:
     def issue(self, *names, days=(-1, 30), label=None):
         """For these host names; the file behind it has the authority's certificate, too. days: from, to, from now."""
         label = label or f"{names[0]}{'' if days == (-1, 30) else days[1]}"
-        one = self._new(label, "-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in names))
+        one = self._new(label, "-subj", f"/CN={names[0]}")
         request = one.certificate.rename(self.folder / f"{label}.csr")
         extensions = self.folder / f"{label}.ext"
         extensions.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n")
-        _openssl("ca", "-batch", "-notext", "-config", self.folder / "ca.conf", "-cert", self.root.certificate, "-keyfile",
-                 self.root.key, "-in", request, "-out", one.certificate, "-extfile", extensions, "-startdate", _date(days[0]),
-                 "-enddate", _date(days[1]))
+        with self.lock:  # its database is one file
+            _openssl("ca", "-batch", "-notext", "-config", self.folder / "ca.conf", "-cert", self.root.certificate,
+                     "-keyfile", self.root.key, "-in", request, "-out", one.certificate, "-extfile", extensions,
+                     "-startdate", _date(days[0]), "-enddate", _date(days[1]))
         one.certificate.write_text(one.certificate.read_text() + self.root.certificate.read_text())
         return one
 

@@ -11,6 +11,7 @@ README.md tells of all that there is. Everything here runs inside the box (box.p
 
 import copy
 import shutil
+import threading
 import unittest
 
 import box
@@ -35,6 +36,7 @@ class Lab:
     """zones: in addition to the world's top and the servers' own."""
 
     def __init__(self, zones=()):
+        self.lock, self.servers, self.sinks = threading.Lock(), {}, []
         self.certificates = Certificates(box.FOLDER / "certificates")
         self.certificates.trust(BUNDLE)
         self.network = Network(world.HOSTS)
@@ -44,17 +46,16 @@ class Lab:
         self.resolver = Unbound(self.host("resolver"), self.authority)
         self.liar = Liar(self.host("liar"), self.network.addresses["leaf"].ip4, world.BEHAVIOURS)
         self.host("silent").lose(100, "meta l4proto { tcp, udp } th dport 53")
-        self.servers, self.sinks = {}, []
         harness.RUNNING.append(self)
 
     def host(self, name):
         """A host of world.HOSTS, made at its first mention, with the validating resolver as its own."""
-        if name not in self.network.hosts:
-            host, resolver = self.network.host(name), self.network.addresses["resolver"]
-            host.use_resolver(resolver.ip4, resolver.ip6)
-            if "." in self.authority.keys:
+        with self.lock:
+            if name not in self.network.hosts:
+                host, resolver = self.network.host(name), self.network.addresses["resolver"]
+                host.use_resolver(resolver.ip4, resolver.ip6)
                 write_beginnings(host, self.authority)
-        return self.network.hosts[name]
+            return self.network.hosts[name]
 
     def capture(self, *names):
         return Capture(*(self.host(name) for name in names))

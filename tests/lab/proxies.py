@@ -32,7 +32,7 @@ class Socks:
         config = host.folder / "danted.conf"
         config.write_text(DANTE.format(ip4=host.ip4))
         host.start_rooted("microsocks", "-i", host.ip4, "-p", 1080)
-        host.start_rooted("danted", "-f", config)
+        host.start_rooted("danted", "-f", config, "-p", host.folder / "danted.pid")
         host.start_rooted("microsocks", "-i", host.ip4, "-p", 1082, "-u", USER, "-P", PASSWORD, name="guarded")
         for port in (1080, 1081, 1082):
             network.wait_port(host.ip4, port)

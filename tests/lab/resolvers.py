@@ -27,9 +27,12 @@ remote-control:
 
 
 def write_beginnings(host, authority):
-    """root.hints and root.anchor into the host's folder, for whoever resolves there."""
+    """root.hints, root.anchor and delv.key into the host's folder, for whoever resolves there."""
     (host.folder / "root.hints").write_text(authority.hints())
     (host.folder / "root.anchor").write_text(authority.anchor())
+    tag, algorithm, digest_type, digest = authority.anchor().split()[3:7]
+    (host.folder / "delv.key").write_text(
+        f'trust-anchors {{ . static-ds {tag} {algorithm} {digest_type} "{digest}"; }};\n')
 
 
 class Unbound:
@@ -58,10 +61,7 @@ def has_delv():
 
 def delv(host, kind, name, server):
     """BIND's verdict on what `server` says: "secure", "insecure" or "failed"."""
-    tag, algorithm, digest_type, digest = (host.folder / "root.anchor").read_text().split()[3:7]
-    key = host.folder / "delv.key"
-    key.write_text(f'trust-anchors {{ . static-ds {tag} {algorithm} {digest_type} "{digest}"; }};\n')
-    done = host.run("delv", "-a", key, "+root=.", f"@{server}", kind, name)
+    done = host.run("delv", "-a", host.folder / "delv.key", "+root=.", f"@{server}", kind, name)
     said = done.stdout + done.stderr
     if "unsigned answer" in said:
         return "insecure"

@@ -51,6 +51,8 @@ MAIL = [Zone(f"{name}.lab", f"""
     @    TXT   "v=spf1 mx -all"
     mx   A     {{{name}.ip4}}
     mx   AAAA  {{{name}.ip6}}
+    _mta-sts  TXT  "v=STSv1; id=1"
+    mta-sts   A    {{web.ip4}}
 """) for name in ("one", "two", "postfix")]
 
 # --- domains for the DNS itself ---
