@@ -22,8 +22,9 @@ from authority import Authority
 from capture import Capture
 from certificates import Certificates
 from liar import Liar
-from mailservers import RECURSIVE, Mailkeep, Postfix
+from mailkeep import RECURSIVE, Mailkeep
 from network import Network
+from postfix import Postfix
 from proxies import Socks
 from resolvers import Unbound, write_beginnings
 from web import Policies

@@ -107,6 +107,19 @@ class Parts(lab.LabCase):
         authority.publish()
         self.assertEqual(self.asked("www.shop.example"), ("NOERROR", True, ["192.0.2.90"]))
 
+    def test_mailkeep_can_be_made_to_forget_names(self):
+        one, authority = self.lab.mailkeep("one"), self.lab.authority
+        self.assertEqual(one.lookup("TXT", "changing.shop.example")["outcome"], "nxdomain")
+        authority["shop.example"].add('changing TXT "first"')
+        authority.publish()
+        one.forget_names()
+        self.assertEqual(one.lookup("TXT", "changing.shop.example")["records"][0]["text"], '"first"')
+        authority["shop.example"].replace("changing", "TXT", 'changing TXT "second"')
+        authority.publish()
+        self.assertEqual(one.lookup("TXT", "changing.shop.example")["records"][0]["text"], '"first"')
+        one.forget_names()
+        self.assertEqual(one.lookup("TXT", "changing.shop.example")["records"][0]["text"], '"second"')
+
     def test_zones_come_and_go_while_it_runs(self):
         authority = self.lab.authority
         authority.add(Zone("new.shop.example", world.WWW, sign="nsec3"))
