@@ -89,7 +89,7 @@ A     nothing.expired.example      bogus     authentication  ede 7
 A     www.future.example           bogus     authentication  ede 8
 A     www.stripped.example         bogus     authentication  ede 9   # no DNSSEC at all where a DS promises it
 A     www.nokey.example            bogus     authentication  ede 9
-A     www.nozonekey.example        bogus     authentication  ede 9
+A     www.nozonekey.example        bogus     authentication  ede 11
 A     www.keysig.example           bogus     authentication  ede 6
 A     www.nosig.example            bogus     authentication  ede 10
 TXT   nosig.example                secure    found

@@ -82,14 +82,19 @@ class Liar:
             threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
 
     def _serve_client(self, client):
+        """Each question for itself: one that is never answered holds up no other on the connection (RFC 7766)."""
+        lock = threading.Lock()
         with client, contextlib.suppress(OSError):
             stream = client.makefile("rb")
             while query := dnsclient.read_framed(stream):
-                answer = self._answer(query, "tcp")
-                if answer is None:
-                    time.sleep(30)
-                    return
-                client.sendall(struct.pack(">H", len(answer)) + answer)
+                threading.Thread(target=self._answer_tcp, args=(client, lock, query), daemon=True).start()
+
+    def _answer_tcp(self, client, lock, query):
+        with contextlib.suppress(OSError, IndexError, struct.error):  # the last two: the connection ended within it
+            answer = self._answer(query, "tcp")
+            if answer is not None:
+                with lock:
+                    client.sendall(struct.pack(">H", len(answer)) + answer)
 
     def _answer(self, query, transport):
         exchange = Exchange(self.honest, query, transport)

@@ -4,7 +4,8 @@ A root of its own, the top-level domains `example` (DNS in every state) and `lab
 """
 
 import liar
-from zones import Zone, flags, without, without_signatures, wrong_signatures
+from handsigned import resigned
+from zones import Zone, without, without_signatures, wrong_signatures
 
 # The last part of the addresses: 192.0.2.N and 2001:db8::N in hexadecimal.
 HOSTS = {
@@ -108,7 +109,7 @@ BROKEN = [
     Zone("future.example", WWW, day=30),
     Zone("stripped.example", WWW, spoil=(without(*ALL_KINDS),)),
     Zone("nokey.example", WWW, spoil=(without("DNSKEY"),)),
-    Zone("nozonekey.example", WWW, spoil=(flags(1),)),
+    Zone("nozonekey.example", WWW, spoil=(resigned(flags=1),)),
     Zone("keysig.example", WWW, spoil=(wrong_signatures("DNSKEY"),)),
     Zone("nosig.example", WWW + '@ TXT "signed"\n', spoil=(without_signatures("A"),)),
     Zone("badsig.example", WWW + '@ TXT "signed"\n', spoil=(wrong_signatures("A"),)),
@@ -160,8 +161,8 @@ LYING = [
     Zone("plainliar.example", _NAMES, server="liar", sign="no", ds="none"),
     Zone("victim.example", WWW, sign="no", ds="none"),
 ]
-BEHAVIOURS = {f"{name}.{zone.name.rstrip('.')}": behaviour
-              for name, behaviour in LIES.items() for zone in LYING[:2]}
+BEHAVIOURS = {f"{label}{name}.{zone.name.rstrip('.')}": behaviour
+              for name, behaviour in LIES.items() for zone in LYING[:2] for label in ("", "*.")}  # below it, too
 
 
 def dns_zones():

@@ -133,14 +133,6 @@ def without(*kinds):
     return lambda records: [r for r in records if r.kind not in kinds and r.covers() not in kinds]
 
 
-def flags(number):
-    """The keys have other flags (RFC 4034 section 2.1.1): 1 is no zone's key."""
-    def spoil(records):
-        return [dataclasses.replace(r, data=f"{number} {r.data.split(None, 1)[1]}") if r.kind == "DNSKEY" else r
-                for r in records]
-    return spoil
-
-
 # --- delegations ---
 
 DIGEST_SHA256 = 2

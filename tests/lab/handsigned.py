@@ -1,10 +1,11 @@
-"""Zones that cost their validator as much as can be (CVE-2023-50387, "KeyTrap"; CVE-2023-50868).
+"""Zones that no sound signer makes, signed anew by hand: functions for Zone.spoil and Zone.ds.
 
-    Zone("trap.example", ..., spoil=(trap(keys=100, signatures=100, of="A"),))
+    resigned(flags=1)                               by a key that is no zone's (RFC 4034 section 2.1.1)
+    trap(keys=100, signatures=100, of="A")          CVE-2023-50387, "KeyTrap"
+    hashes(100)                                     the same with the parent's DS records
 
-The zone is signed anew with a key of its own. Beside it stand many valid keys with the same tag, and over the
-records of one type as many signatures of that tag, none of which is right: who tries them all tries keys times
-signatures. `hashes` does the like to the parent's DS records.
+Beside the key of a trap stand many valid ones with the same tag, and over the records of one type at www as many
+signatures of that tag, none of which is right: who tries them all tries keys times signatures.
 """
 
 import base64
@@ -21,14 +22,19 @@ ZONE_KEY, REVOKED, KSK = 0x0100, 0x0080, 257
 P256, PROTOCOL = 13, 3
 
 
+def resigned(flags=KSK):
+    return lambda records: _resign(records, dns_server.Key(flags), 0, 0, None)
+
+
 def trap(keys, signatures, of):
-    def spoil(records):
-        key = dns_server.Key()
-        zone = next(record.owner for record in records if record.kind == "SOA")
-        plain = [r for r in records if r.kind not in ("RRSIG", "DNSKEY")]
-        plain += [Record(zone, 300, "DNSKEY", _key_text(rdata)) for rdata in [key.rdata, *_same_tag(key.tag, keys)]]
-        return plain + _sign(plain, zone, key, signatures, of)
-    return spoil
+    return lambda records: _resign(records, dns_server.Key(), keys, signatures, of)
+
+
+def _resign(records, key, keys, signatures, of):
+    zone = next(record.owner for record in records if record.kind == "SOA")
+    plain = [r for r in records if r.kind not in ("RRSIG", "DNSKEY")]
+    plain += [Record(zone, 300, "DNSKEY", _key_text(rdata)) for rdata in [key.rdata, *_same_tag(key.tag, keys)]]
+    return plain + _sign(plain, zone, key, signatures, of)
 
 
 def hashes(n):
@@ -46,9 +52,9 @@ def _key_text(rdata):
 
 def _same_tag(tag, n):
     """Points of the curve, each with those flags (all but three bits mean nothing) that give the tag."""
-    found, point = [], dns_server._multiply(secrets.randbelow(N - 1) + 1, G)
+    found, point = [], dns_server.multiply(secrets.randbelow(N - 1) + 1, G)
     while len(found) < n:
-        point = dns_server._add(point, G)
+        point = dns_server.add(point, G)
         octets = point[0].to_bytes(32, "big") + point[1].to_bytes(32, "big")
         without = key_tag(struct.pack(">HBB", 0, PROTOCOL, P256) + octets)
         for flags in ((tag - without) & 0xffff, (tag - without - 1) & 0xffff):
