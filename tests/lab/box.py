@@ -5,8 +5,7 @@ it has a name outside, so any number of labs run beside each other; and when the
 however it ends (SIGKILL included), the kernel kills all that runs in the box and takes its links, mounts and
 files with it. So there is nothing to sweep.
 
-    enter()     re-executes this program inside the box, unless it is inside already; returns inside
-    why_not()   why that cannot be done here, or None
+    why = box.enter()       re-executes this program inside the box and gives None there; or why that cannot be
 
 Inside:
     FOLDER      a file system in memory for configurations, zones, queues, logs; also seen in the private root
@@ -31,38 +30,42 @@ ROOT = private_root.PEERS / "root"
 MARK = "MAILKEEP_LAB_BOX"
 # --kill-child: the kernel kills the box's first process when unshare(1) ends, and with it all others.
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL")
+# All that the kernel has to let us do.
+TRIAL = f"""set -e
+mount -t tmpfs lab /run; mkdir -p /run/netns /run/upper /run/work
+mount -t overlay lab -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work /etc
+ip link add name lab type bridge; ip netns add trial; ip link add name trial type veth peer name eth0 netns trial
+chroot {ROOT} nft 'add table inet lab; add chain inet lab arrive {{ type filter hook input priority 0; }}'"""
 USERS = {"mailkeep": 6110, "unbound": 6111}
 
 
-def why_not():
+def enter():
+    if MARK not in os.environ:
+        why = _why_not()
+        if why:
+            return why
+        os.environ[MARK] = "on the way in"
+        os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, *sys.argv])
+    del os.environ[MARK]
+    _furnish()
+    child = os.fork()
+    if child:
+        _be_the_first_process(child)
+    return None
+
+
+def _why_not():
     if os.geteuid() != 0:
         return "the lab needs root: it makes namespaces and runs servers in a private root"
     for tool in ("unshare", "ip", "mount", "chroot", "openssl"):
         if not shutil.which(tool):
             return f"the lab needs {tool}"
-    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True)
-    if tried.returncode != 0:
-        return f"namespaces may not be made here: {tried.stderr.strip()}"
     try:
         private_root.ensure()
     except private_root.Unavailable as error:
         return str(error)
-    return None
-
-
-def is_inside():
-    """On the way in, too."""
-    return MARK in os.environ
-
-
-def enter():
-    if os.environ.pop(MARK, None) is None:
-        os.environ[MARK] = "outside"
-        os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, *sys.argv])
-    _furnish()
-    child = os.fork()
-    if child:
-        _be_the_first_process(child)
+    tried = subprocess.run([*UNSHARE, "sh", "-c", TRIAL], capture_output=True, text=True)
+    return f"namespaces may not be made here: {' '.join(tried.stderr.split())}" if tried.returncode != 0 else None
 
 
 def _be_the_first_process(child):

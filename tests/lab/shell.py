@@ -46,10 +46,9 @@ rooted() {{ on "$1" sh -c 'mount --bind /etc/resolv.conf {root}/etc/resolv.conf;
 
 
 def main():
-    why = None if box.is_inside() else box.why_not()
+    why = box.enter()
     if why:
         raise SystemExit(why)
-    box.enter()
     import dane_cases
     import harness
     import lab

@@ -20,7 +20,7 @@ INNER = """
 import sys
 sys.path.insert(0, {folder!r})
 import box
-box.enter()
+assert box.enter() is None
 import lab
 one = lab.Lab()
 one.mailkeep("one")

@@ -13,8 +13,8 @@ import world
 from dnsclient import ask
 from harness import PROGRAM
 
-PARALLEL = 8
-TIMEOUT = "8"  # seconds; only silence takes so long
+PARALLEL = 16
+TIMEOUT = "6"  # seconds; only silence takes so long
 SECURITY = {"s": "secure", "i": "insecure"}
 RCODES = {"found": "NOERROR", "nodata": "NOERROR", "nxdomain": "NXDOMAIN"}
 
@@ -127,7 +127,7 @@ class Lookups(lab.LabCase):
     def test_unbound_judges_alike(self):
         def look_up(case):
             try:
-                return ask(self.lab.host("resolver").ip4, case.name.encode("idna").decode(), case.kind, "rd", "ad", seconds=10)
+                return ask(self.lab.host("resolver").ip4, case.name.encode("idna").decode(), case.kind, "rd", "ad", seconds=int(TIMEOUT))
             except OSError:
                 return None
 
@@ -146,7 +146,7 @@ class Lookups(lab.LabCase):
     @unittest.skipUnless(resolvers.has_delv(), "delv is not installed")
     def test_delv_judges_alike(self):
         def look_up(case):
-            return resolvers.delv(self.client, case.kind, case.name.encode("idna").decode(), self.lab.host("resolver").ip4)
+            return case.outcome not in ("temporary", "other") and resolvers.delv(self.client, case.kind, case.name.encode("idna").decode(), self.lab.host("resolver").ip4)
 
         def judge(case, verdict):
             if case.name in dns_cases.DELV_FAILED or case.outcome == "authentication":

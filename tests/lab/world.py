@@ -33,15 +33,15 @@ TOP = [
     """),
     Zone("lab", server="tld", negative_ttl=1),
     Zone("2.0.192.in-addr.arpa", server="tld", records="""
-        21        PTR    one.lab.
-        22        PTR    two.lab.
-        31        PTR    postfix.lab.
+        21        PTR    mx.one.lab.
+        22        PTR    mx.two.lab.
+        31        PTR    mx.postfix.lab.
         70        CNAME  70.64/26
         70.64/26  PTR    classless.lab.
     """),
     Zone("8.b.d.0.1.0.0.2.ip6.arpa", server="tld", records="""
-        5.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0  PTR  one.lab.
-        6.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0  PTR  two.lab.
+        5.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0  PTR  mx.one.lab.
+        6.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0  PTR  mx.two.lab.
     """),
 ]
 
