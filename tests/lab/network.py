@@ -14,7 +14,6 @@ The test itself is at the bridge, with the address OBSERVER, and hears every lin
 import contextlib
 import ctypes
 import itertools
-import os
 import pathlib
 import socket
 import subprocess
@@ -29,7 +28,6 @@ MORE4, MORE6 = "198.51.100.", "2001:db8:1::"  # of hosts that have several; also
 OBSERVER = 254
 CLONE_NEWNET = 0x40000000
 STOP_SECONDS = 10
-_more = itertools.count(1)
 
 
 def ip(*lines, inside=None):
@@ -43,22 +41,17 @@ def ip(*lines, inside=None):
 class Service:
     """A daemon in the foreground. Its output goes to log_path."""
 
-    def __init__(self, name, command, folder, environment=None):
+    def __init__(self, name, command, folder):
         self.name, self.log_path = name, folder / f"{name}.log"
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=open(self.log_path, "ab"),
-            stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **(environment or {})})
+            stderr=subprocess.STDOUT, start_new_session=True)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
 
     def is_running(self):
         return self.process.poll() is None
-
-    def wait_until(self, condition, what, seconds=20):
-        if not wait_for(lambda: condition() or not self.is_running(), seconds) or not self.is_running():
-            raise RuntimeError(f"{self.name} is not {what}: {self.log()[-2000:]}")
-        return self
 
     def stop(self):
         """The exit status; None when it had to be killed."""
@@ -77,8 +70,9 @@ class Address:
 
 
 class Host(Address):
-    def __init__(self, name, number):
+    def __init__(self, name, number, more):
         super().__init__(name, number)
+        self.more = more  # numbers of further addresses
         self.folder = box.FOLDER / name
         self.folder.mkdir()
         self.services = []
@@ -94,7 +88,7 @@ class Host(Address):
 
     def one_more_address(self):
         """Another pair of addresses, for another server here; as many as 250 in the lab."""
-        more = Address(self.name, next(_more), MORE4, MORE6)
+        more = Address(self.name, next(self.more), MORE4, MORE6)
         ip(f"address add {more.ip4}/32 dev eth0", f"address add {more.ip6}/128 dev eth0 nodad", inside=self.name)
         return more
 
@@ -122,14 +116,14 @@ class Host(Address):
     def run_rooted(self, *words, seconds=60, text=""):
         return _run(self.rooted(*words), seconds, text)
 
-    def start(self, *words, name=None, environment=None):
-        return self._start(self.command(*words), name or pathlib.Path(str(words[0])).name, environment)
+    def start(self, *words, name=None):
+        return self._start(self.command(*words), name or pathlib.Path(str(words[0])).name)
 
     def start_rooted(self, *words, name=None):
         return self._start(self.rooted(*words), name or pathlib.Path(str(words[0])).name)
 
-    def _start(self, command, name, environment=None):
-        service = Service(name, command, self.folder, environment)
+    def _start(self, command, name):
+        service = Service(name, command, self.folder)
         self.services.append(service)
         return service
 
@@ -181,18 +175,18 @@ class Network:
 
     def __init__(self, numbers):
         self.hosts, self.addresses = {}, {name: Address(name, number) for name, number in numbers.items()}
-        self.numbers = numbers
+        self.numbers, self.observer, self.more = numbers, Address("observer", OBSERVER), itertools.count(1)
         ip(f"link add name {BRIDGE} type bridge forward_delay 0",
-           f"address add {NET4}{OBSERVER}/24 dev {BRIDGE}",
-           f"address add {NET6}{OBSERVER:x}/64 dev {BRIDGE} nodad",
+           f"address add {self.observer.ip4}/24 dev {BRIDGE}",
+           f"address add {self.observer.ip6}/64 dev {BRIDGE} nodad",
            f"link set dev {BRIDGE} up",
-           f"route add {MORE4}0/24 dev {BRIDGE} src {NET4}{OBSERVER}",
-           f"route add {MORE6}/64 dev {BRIDGE} src {NET6}{OBSERVER:x}")
+           f"route add {MORE4}0/24 dev {BRIDGE} src {self.observer.ip4}",
+           f"route add {MORE6}/64 dev {BRIDGE} src {self.observer.ip6}")
 
     def host(self, name):
         """Made at its first mention."""
         if name not in self.hosts:
-            self.hosts[name] = Host(name, self.numbers[name])
+            self.hosts[name] = Host(name, self.numbers[name], self.more)
         return self.hosts[name]
 
     def stop(self):
