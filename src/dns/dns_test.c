@@ -154,6 +154,29 @@ static void names_are_compared_by_labels(void **state)
 	assert_int_equal(dns_name_n_labels(name_of("a\\.b.c")), 2);
 }
 
+static void names_end_in_a_party(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *party;
+	} cases[] = {
+	        {".", "."},
+	        {"example", "example"},
+	        {"shop.example", "shop.example"},
+	        {"a.b.c.shop.example", "shop.example"},
+	        {"a\\.b.example", "a\\046b.example"},
+	        {"1.2.0.192.in-addr.arpa", "0.192.in-addr.arpa"},
+	        {"192.in-addr.arpa", "192.in-addr.arpa"},
+	        {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+	         "8.b.d.0.1.0.0.2.ip6.arpa"},
+	        {"x.arpa", "x.arpa"},
+	        {"in-addr.arpa.example", "arpa.example"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+		assert_text(dns_name_party(name_of(cases[i].name)).text,
+		            name_of(cases[i].party).text);
+}
+
 static void host_names_are_told_from_others(void **state)
 {
 	(void)state;
@@ -930,6 +953,7 @@ int main(void)
 	        TEST(names_go_over_the_wire_and_back),
 	        TEST(malformed_wire_names_are_refused),
 	        TEST(names_are_compared_by_labels),
+	        TEST(names_end_in_a_party),
 	        TEST(host_names_are_told_from_others),
 	        TEST(names_are_made_from_parts),
 	        TEST(a_response_is_read),

@@ -13,6 +13,7 @@
 #include "os/process.h"
 
 #include <poll.h>
+#include <sys/random.h>
 
 #define CLASS_IN      1
 #define SOCKETS_MAX   4096u
@@ -31,6 +32,7 @@ struct wait {
 	pthread_cond_t cond;
 	unsigned references;
 	bool for_strangers;
+	size_t party; /* index of n_for_party */
 	bool done;
 	int error;
 	struct ub_result *result; /* the caller's when done */
@@ -286,22 +288,33 @@ static void unref_wait(struct wait *wait)
 	base_free(wait);
 }
 
-/* Called with the lock held. */
-static bool take_place(struct dns_unbound *unbound, bool for_strangers)
+static size_t party_of(const struct dns_unbound *unbound, struct dns_name name)
 {
+	return hash_slice(unbound->key, dns_name_slice(dns_name_party(name))) % DNS_UNBOUND_PARTIES;
+}
+
+/* Called with the lock held. */
+static struct status take_place(struct dns_unbound *unbound, bool for_strangers, size_t party)
+{
+	unsigned strangers_max = unbound->lookups_max / 4 * 3;
 	if (unbound->n_under_way >= unbound->lookups_max ||
-	    (for_strangers && unbound->n_for_strangers >= unbound->lookups_max / 4 * 3))
-		return false;
+	    (for_strangers && unbound->n_for_strangers >= strangers_max))
+		return fail(ERR_BUSY, "too many lookups at once");
+	if (for_strangers && unbound->n_for_party[party] >= MAX(strangers_max / 8, 1))
+		return fail(ERR_BUSY, "too many lookups of names of this domain at once");
 	unbound->n_under_way++;
 	unbound->n_for_strangers += for_strangers;
-	return true;
+	unbound->n_for_party[party] += for_strangers;
+	return ok();
 }
 
 /* Called with the lock held. */
 static void leave_place(const struct wait *wait)
 {
-	wait->unbound->n_under_way--;
-	wait->unbound->n_for_strangers -= wait->for_strangers;
+	struct dns_unbound *unbound = wait->unbound;
+	unbound->n_under_way--;
+	unbound->n_for_strangers -= wait->for_strangers;
+	unbound->n_for_party[wait->party] -= wait->for_strangers;
 }
 
 static void on_result(void *context, int error, struct ub_result *result)
@@ -319,13 +332,14 @@ static void on_result(void *context, int error, struct ub_result *result)
 }
 
 /* Called with the lock held. */
-static struct wait *new_wait(struct dns_unbound *unbound, bool for_strangers)
+static struct wait *new_wait(struct dns_unbound *unbound, bool for_strangers, size_t party)
 {
 	struct wait *wait = base_alloc(sizeof(*wait));
 	pthread_condattr_t attributes;
 	wait->unbound = unbound;
 	wait->references = 2;
 	wait->for_strangers = for_strangers;
+	wait->party = party;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&wait->cond, &attributes);
@@ -342,12 +356,13 @@ static struct status start_wait(const struct dns_unbound_asker *asker, struct dn
 {
 	struct dns_unbound *unbound = asker->unbound;
 	struct wait *wait = NULL;
+	size_t party = party_of(unbound, name);
 	pthread_mutex_lock(&unbound->lock);
 	struct status status = begin(unbound);
-	if (is_ok(status) && !take_place(unbound, asker->for_strangers))
-		status = fail(ERR_BUSY, "too many lookups at once");
 	if (is_ok(status))
-		wait = new_wait(unbound, asker->for_strangers);
+		status = take_place(unbound, asker->for_strangers, party);
+	if (is_ok(status))
+		wait = new_wait(unbound, asker->for_strangers, party);
 	pthread_mutex_unlock(&unbound->lock);
 	TRY(status);
 	/* Not under the lock: libunbound may be waiting for its results to be taken. */
@@ -466,6 +481,8 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 	unbound->last_heard_ms = clock_monotonic_ms(clock_real());
 	pthread_mutex_init(&unbound->lock, NULL);
 	struct status status = read_options(unbound, options);
+	if (getrandom(&unbound->key, sizeof(unbound->key), 0) != (ssize_t)sizeof(unbound->key))
+		status = fail(ERR_TEMPORARY, "no random number");
 	if (!is_ok(status)) {
 		dns_unbound_free(unbound);
 		return status;

@@ -7,8 +7,9 @@
  *
  * Work is bounded: lookups_max lookups are under way at one time, given-up ones included (they go
  * on to fill the cache); one more is a failure TEMPORARY at once. Of these, three quarters may be
- * for strangers. What a hostile zone may cost is libunbound's limits (NSEC3 iterations, validation
- * attempts, queries for one name).
+ * for strangers, and an eighth of those for names of one party (dns_name_party): a domain whose
+ * servers are silent takes no places of others. What a hostile zone may cost is libunbound's limits
+ * (NSEC3 iterations, validation attempts, queries for one name).
  *
  * Where nothing has been heard of the network for a while, a lookup waits a short time only.
  */
@@ -23,6 +24,7 @@
 #define DNS_UNBOUND_CACHE_MIN   ((size_t)256 * 1024)
 #define DNS_UNBOUND_CACHE       ((size_t)8 * 1024 * 1024)
 #define DNS_UNBOUND_LOOKUPS     512u
+#define DNS_UNBOUND_PARTIES     256u /* told apart, by a keyed hash */
 #define DNS_UNBOUND_STACK                                                                          \
 	((size_t)256 * 1024) /* of a thread that looks up: libunbound has                          \
 	                     buffers of 64 KB on it */

@@ -2,6 +2,7 @@
  * (unbound_answer.c). */
 #pragma once
 
+#include "base/hash.h"
 #include "dns/unbound.h"
 
 #include <pthread.h>
@@ -22,6 +23,7 @@ struct dns_unbound {
 	size_t n_servers;
 	size_t cache_size;
 	unsigned lookups_max;
+	struct hash_key key; /* of parties */
 
 	pthread_mutex_t lock; /* guards all below, and every wait */
 	struct ub_ctx *ctx;   /* NULL until the first lookup */
@@ -29,9 +31,10 @@ struct dns_unbound {
 	int stop_fd;
 	struct wait *waits; /* all that are held by someone */
 	unsigned n_under_way;
-	unsigned n_for_strangers; /* of these */
-	unsigned n_unanswered;    /* lookups in a row */
-	int64_t last_heard_ms;    /* monotonic */
+	unsigned n_for_strangers;                  /* of these */
+	unsigned n_for_party[DNS_UNBOUND_PARTIES]; /* of those */
+	unsigned n_unanswered;                     /* lookups in a row */
+	int64_t last_heard_ms;                     /* monotonic */
 };
 _Static_assert(DNS_UNBOUND_HINTS_MAX <= DNS_UNBOUND_ANCHORS_MAX, "both fit struct lines");
 
