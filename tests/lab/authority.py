@@ -1,6 +1,6 @@
 """The authoritative servers: knotd on several hosts, fed with signed zones.
 
-    authority = Authority(network, {"root": [...], ...})
+    authority = Authority(network, ("root", "tld", "leaf"))
     authority.add(Zone("shop.example", ...));  authority.publish()
     authority["shop.example"].replace("mx", "TLSA", "_25._tcp.mx TLSA 3 1 1 ...");  authority.publish()
 

@@ -6,7 +6,6 @@
 
 import json
 import os
-import pathlib
 import signal
 import smtplib
 import ssl
