@@ -124,6 +124,11 @@ class Lookups(lab.LabCase):
     def test_by_the_room_of_a_running_server(self):
         self.run_all(self.by_the_room, self.assert_own)
 
+    def test_how_long_an_answer_holds_is_the_zones_to_say(self):
+        for kind, name, ttl in [("A", "www.secure.example", 300), ("A", "short.secure.example", 60), ("A", "secure.alias.example", 300),
+                                ("A", "nothing.secure.example", 5), ("TXT", "www.nsec3.example", 5)]:
+            self.assertEqual(self.by_recursion(Case(kind, name, *[None] * 5))["ttl"], ttl)
+
     def test_unbound_judges_alike(self):
         def look_up(case):
             try:
