@@ -11,6 +11,7 @@
 #   make queue-kill-rounds  the same for mail on its way out
 #   make exchange     EXCHANGE_MESSAGES between two mailkeeps and Postfix, by every transport
 #   make dkim-cross   DKIM_MESSAGES random messages between mailkeep, dkimpy, OpenDKIM and Mail::DKIM
+#   make lab          a shell in a small internet: DNS with DNSSEC, two mailkeeps, Postfix (tests/lab)
 #   make deps         install the Debian packages that are missing (root or sudo)
 #   make install      DESTDIR= PREFIX=
 
@@ -69,6 +70,10 @@ dkim-cross: deps
 	@$(MAKE) --no-print-directory all
 	@DKIM_MESSAGES=$(DKIM_MESSAGES) tests/run --only e2e.dkim
 
+lab: deps
+	@$(MAKE) --no-print-directory all
+	@python3 tests/lab/shell.py
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -76,4 +81,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz build-tsan build-check
 
-.PHONY: all deps run test check format bench fuzz kill-rounds exchange dkim-cross install clean
+.PHONY: all deps run test check format bench fuzz kill-rounds exchange dkim-cross lab install clean

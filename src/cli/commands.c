@@ -385,18 +385,22 @@ const struct cli_command cli_commands[] = {
                      {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
                      {"trust", NULL, CLI_ANY,
                       "Believe what the --resolver says of DNSSEC instead of validating"},
+                     CLI_RUNNING_OPTION,
                      {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
-         .has_json = true,
+         .takes_config = true, .has_json = true,
          .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
                  "any script. The first line begins with secure (validated up to the trust "
                  "anchor), insecure (not signed) or bogus (validation failed; nothing is "
                  "shown then). Aliases (CNAME) that were followed come with the status of each. "
                  "The exit status is 0 when there was an answer, also that there is nothing.\n\n"
-                 "No running server is asked: the lookup is made by this command, from the root "
-                 "servers on or through the --resolver, and validated.",
+                 "The lookup is made by this command, from the root servers on or through the "
+                 "--resolver, and validated; no server needs to run. With --running the resolver "
+                 "of the running server is asked, which answers as it answers its own rooms: by "
+                 "its configuration, from its cache.",
          .examples = "mailkeep dns lookup MX example.org\n"
                      "mailkeep dns lookup TLSA _25._tcp.mail.example.org --json\n"
-                     "mailkeep dns lookup A example.org --resolver 192.0.2.53",
+                     "mailkeep dns lookup A example.org --resolver 192.0.2.53\n"
+                     "mailkeep dns lookup MX example.org --running  # as the server sees it",
          .run = cli_dns_lookup},
 
         {"spf check", "Check whether a client may send mail under a name",

@@ -1,7 +1,8 @@
 /* `mailkeep dns lookup`: what the DNS says about a name, and how far that can be trusted. In this
- * process: no running server is asked, and none is needed. */
+ * process, so that no running server is needed, or through one. */
 #include "cli/dns.h"
 
+#include "cli/change.h"
 #include "os/file.h"
 
 #define ANCHOR_FILE       "/usr/share/dns/root.key"
@@ -82,6 +83,29 @@ static int open_unbound(struct cli *cli, const struct os_address *server, bool h
 	return 0;
 }
 
+/* The server lies where its configuration says. */
+static int open_running(struct cli *cli, struct cli_resolver *resolver)
+{
+	static const char *const others[] = {"resolver", "anchor", "hints", "trust"};
+	struct config *config;
+	for (size_t i = 0; i < N_ELEMENTS(others); i++)
+		if (cli_option(cli, others[i]))
+			return cli_fail(
+			        cli, NULL,
+			        "--%s has no place beside --running: the server looks names "
+			        "up as its configuration says",
+			        others[i]);
+	arena_init(&resolver->config, CONFIG_ARENA_MAX);
+	int result = cli_load(cli, &resolver->config, &config);
+	if (result != 0) {
+		arena_done(&resolver->config);
+		return result;
+	}
+	cli_running_init(&resolver->running, config->data_directory.s);
+	resolver->resolver = &resolver->running.resolver;
+	return 0;
+}
+
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 {
 	struct os_address server;
@@ -93,7 +117,9 @@ int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 		result = read_server(cli, &server, &has_server);
 	if (result != 0)
 		return result;
-	if (option(cli, "trust")) {
+	if (cli_option(cli, "running"))
+		return open_running(cli, resolver);
+	if (cli_option(cli, "trust")) {
 		if (!has_server)
 			return cli_fail(cli, NULL, "--trust needs a --resolver to believe");
 		dns_stub_init(&resolver->stub, &server, 1, true);
@@ -110,6 +136,7 @@ void cli_resolver_done(struct cli_resolver *resolver)
 {
 	dns_unbound_free(resolver->unbound);
 	resolver->unbound = NULL;
+	arena_done(&resolver->config);
 }
 
 /* --- words --- */

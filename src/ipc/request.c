@@ -58,6 +58,7 @@ static const struct permission {
         ROW(STEWARD, QUEUE, QUEUE, APPLY),
         ROW(STEWARD, QUEUE, QUEUE, HOLD_RULES),
         ROW(STEWARD, QUEUE, QUEUE, SUPPRESSIONS),
+        ROW(STEWARD, RESOLVER, RESOLVER, LOOKUP),
 #undef ROW
 };
 
