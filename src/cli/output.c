@@ -212,7 +212,7 @@ json_t *cli_text_json(struct slice text)
 	struct buf valid;
 	buf_init(&valid, SIZE_MAX);
 	utf8_add_valid(&valid, text);
-	json_t *json = json_stringn((const char *)valid.p, valid.n);
+	json_t *json = json_stringn(valid.n > 0 ? (const char *)valid.p : "", valid.n);
 	buf_done(&valid);
 	return json ? json : json_null();
 }

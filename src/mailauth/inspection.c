@@ -134,6 +134,7 @@ static void check_zone(struct mailauth_dns *dns, void *argument)
 {
 	struct inspection_zone *zone = argument;
 	dnsbl_ask_domain(zone->env->lists, dns, zone->zone, *zone->domain, &zone->result);
+	inspection_zone_words(zone, zone->domain->text, dns->arena);
 }
 
 static void add_listed_domain(struct inspection *i, struct dns_name name)

@@ -32,6 +32,7 @@ static void check_zone(struct mailauth_dns *dns, void *argument)
 {
 	struct inspection_zone *zone = argument;
 	dnsbl_ask_address(zone->env->lists, dns, zone->zone, zone->address, &zone->result);
+	inspection_zone_words(zone, zone->address_text, dns->arena);
 }
 
 static void start_zones(struct inspection_client *client)
@@ -46,6 +47,7 @@ static void start_zones(struct inspection_client *client)
 		client->n_zones++;
 		zone->env = env;
 		zone->address = inspection_client_address(client);
+		zone->address_text = client->text;
 		inspection_task_start(&zone->task, env, check_zone, zone, INSPECTION_TRY);
 	}
 }

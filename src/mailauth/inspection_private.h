@@ -34,10 +34,14 @@ struct inspection_zone {
 	struct inspection_task task;
 	struct dns_name zone;
 	struct slice address;          /* of address lists */
+	const char *address_text;
 	const struct dns_name *domain; /* of domain lists */
 	const struct inspection_env *env;
 	struct dnsbl_result result;
+	const char *about, *why; /* in words */
 };
+/* After the result; `subject` is on the list or not. */
+void inspection_zone_words(struct inspection_zone *zone, const char *subject, struct arena *arena);
 
 struct inspection_client {
 	const struct inspection_env *env;

@@ -200,15 +200,24 @@ static void list_dkim(struct listing *l, const struct inspection *i)
 	}
 }
 
-static void list_zones(struct listing *l, const struct inspection_zone *zones, size_t n,
-                       const char *address)
+void inspection_zone_words(struct inspection_zone *zone, const char *subject, struct arena *arena)
+{
+	const struct dnsbl_result *result = &zone->result;
+	zone->about = arena_printf(arena, "%s on %s", subject, zone->zone.text);
+	zone->why = result->outcome == DNSBL_LISTED && result->text[0]
+	                    ? arena_printf(arena, "%s, and the list says: %s", result->why,
+	                                   result->text)
+	                    : result->why;
+}
+
+static void list_zones(struct listing *l, const struct inspection_zone *zones, size_t n)
 {
 	for (size_t z = 0; z < n; z++)
 		add_check(l, (struct inspection_check){
 		                     .method = "block list",
 		                     .result = dnsbl_outcome_name(zones[z].result.outcome),
-		                     .about = address ? address : zones[z].domain->text,
-		                     .why = zones[z].result.why,
+		                     .about = zones[z].about ? zones[z].about : "",
+		                     .why = zones[z].why ? zones[z].why : "",
 		                     .evidence = zones[z].result.evidence,
 		             });
 }
@@ -237,13 +246,13 @@ size_t inspection_checks(const struct inspection *i, struct inspection_check *ch
 	                                    .about = i->client->text,
 	                                    .why = i->client->iprev.why,
 	                                    .evidence = i->client->iprev.evidence});
-	list_zones(&l, i->client->zones, i->client->n_zones, i->client->text);
+	list_zones(&l, i->client->zones, i->client->n_zones);
 	if (i->facts.helo)
 		list_spf(&l, &i->helo_task.dns, &i->helo);
 	list_spf(&l, &i->mailfrom_task.dns, &i->mailfrom);
 	list_dkim(&l, i);
 	list_arc(&l, i);
-	list_zones(&l, i->zones, i->n_zones, NULL);
+	list_zones(&l, i->zones, i->n_zones);
 	if (i->facts.dmarc)
 		add_check(&l,
 		          (struct inspection_check){

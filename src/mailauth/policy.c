@@ -298,6 +298,20 @@ static enum policy_action wish(struct deciding *d, const struct dmarc_result *dm
 	return POLICY_REFUSE;
 }
 
+/* Without one author domain nothing could have shown whose it is. */
+static const char *failed_text(const struct deciding *d, const char *domain)
+{
+	const struct mailauth_author *author = d->facts->author;
+	if (author && author->kind != MAILAUTH_AUTHOR_FOUND)
+		return arena_printf(d->arena,
+		                    "Refused by the DMARC policy of %s: %s, so nothing shows whose it is",
+		                    domain, mailauth_author_why(author->kind));
+	return arena_printf(d->arena,
+	                    "Refused by the DMARC policy of %s: neither SPF nor DKIM shows that the "
+	                    "message is from there",
+	                    domain);
+}
+
 static void dmarc_failed(struct deciding *d, const struct dmarc_result *dmarc)
 {
 	const char *domain = dmarc->found.domain.text ? dmarc->found.domain.text : "the domain";
@@ -310,10 +324,7 @@ static void dmarc_failed(struct deciding *d, const struct dmarc_result *dmarc)
 	                .action = action,
 	                .code = 550,
 	                .enhanced = "5.7.26",
-	                .text = arena_printf(d->arena,
-	                                     "Refused by the DMARC policy of %s: neither SPF nor "
-	                                     "DKIM shows that the message is from there",
-	                                     domain),
+	                .text = failed_text(d, domain),
 	                .authentication = true,
 	        });
 }

@@ -13,6 +13,7 @@
 #define CHECK_STACK     ((size_t)192 * 1024)
 #define DECISION_MEMORY ((size_t)16 * 1024 * 1024) /* of one transaction, all targets */
 #define NOTE_MAX        ((size_t)32 * 1024)
+#define LOGGED_REASONS_MAX 2000u
 #define NOTE_LOOKUPS    40u /* of one check */
 
 /* ---- beside the session ---- */
@@ -361,14 +362,17 @@ static const struct policy_decision *mildest(const struct policy_decision *decis
 static void log_decision(const struct gate_checks *checks, const struct delivery_target *target,
                          const struct policy_decision *decision)
 {
+	struct buf reasons;
 	if (decision->action == POLICY_ACCEPT)
 		return;
+	buf_init(&reasons, LOGGED_REASONS_MAX);
+	for (size_t i = 0; i < decision->n_reasons && !buf_failed(&reasons); i++)
+		buf_printf(&reasons, "%s%s", i > 0 ? "; " : "", decision->reasons[i]);
 	log_info(checks->connection->cid, "message is turned away or put with the junk",
 	         LOG_STR("account", target->account),
 	         LOG_STR("decision", policy_action_name(decision->action)),
-	         LOG_STR("reason", decision->n_reasons > 0
-	                                   ? decision->reasons[decision->n_reasons - 1]
-	                                   : ""));
+	         LOG_SLICE("reasons", buf_slice(&reasons)));
+	buf_done(&reasons);
 }
 
 static void apply(struct gate_checks *checks, Door__Verdict *verdict,
