@@ -9,16 +9,6 @@
 #include "mailauth/explain.h"
 #include "mailauth/lookup.h"
 
-/* Their options, which cli/dns.h reads. */
-#define CLI_RESOLVER_OPTIONS                                                                       \
-	CLI_RESOLVER_OPTION, CLI_ANCHOR_OPTION,                                                    \
-	        {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},               \
-	        {"trust", NULL, CLI_ANY,                                                           \
-	         "Believe what the --resolver says of DNSSEC instead of validating"},              \
-	{                                                                                          \
-		"timeout", "SECONDS", CLI_ANY, "How long to wait in all (30)"                      \
-	}
-
 struct cli_check {
 	struct cli *cli;
 	struct cli_resolver resolver;

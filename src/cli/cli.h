@@ -14,7 +14,7 @@
 #define CLI_USAGE  2
 
 #define CLI_ARGS_MAX       3     /* declared per command */
-#define CLI_OPTIONS_MAX    12    /* declared per command */
+#define CLI_OPTIONS_MAX    16    /* declared per command */
 #define CLI_WORDS_MAX      10000 /* given */
 #define CLI_DEFAULT_CONFIG "/etc/mailkeep"
 

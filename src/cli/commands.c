@@ -61,11 +61,6 @@ const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
 	{                                                                                          \
 		"FILE", CLI_ANY, true, true                                                        \
 	}
-#define DKIM_LOOKUPS                                                                               \
-	CLI_RESOLVER_OPTION, CLI_ANCHOR_OPTION,                                                    \
-	{                                                                                          \
-		"timeout", "SECONDS", CLI_ANY, "How long to wait for the DNS, a message (30)"      \
-	}
 #define DKIM_AT(what)                                                                              \
 	{                                                                                          \
 		"at", "SECONDS", CLI_ANY, what " at this time, in seconds since 1970"              \
@@ -394,13 +389,7 @@ const struct cli_command cli_commands[] = {
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
          .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTION,
-                     CLI_ANCHOR_OPTION,
-                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
-                     {"trust", NULL, CLI_ANY,
-                      "Believe what the --resolver says of DNSSEC instead of validating"},
-                     CLI_RUNNING_OPTION,
-                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
+         .options = {CLI_RESOLVER_OPTIONS},
          .takes_config = true, .has_json = true,
          .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
                  "any script. The first line begins with secure (validated up to the trust "
@@ -419,14 +408,9 @@ const struct cli_command cli_commands[] = {
 
         {"spf check", "Check whether a client may send mail under a name",
          .args = {{"IP", CLI_ANY}, {"HELO", CLI_ANY}, {"MAILFROM", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTION,
-                     CLI_ANCHOR_OPTION,
-                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
-                     {"trust", NULL, CLI_ANY,
-                      "Believe what the --resolver says of DNSSEC instead of validating"},
-                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"},
+         .options = {CLI_RESOLVER_OPTIONS,
                      {"receiver", "NAME", CLI_ANY, "Name of the host that receives the mail"}},
-         .has_json = true,
+         .takes_config = true, .has_json = true,
          .help = "Does what the server does when a message comes in (RFC 7208). IP is the client's "
                  "address, HELO what it calls itself, MAILFROM the address in MAIL FROM; \"\" or "
                  "<> is that of notifications, for which the HELO name is checked. The first line "
@@ -439,13 +423,8 @@ const struct cli_command cli_commands[] = {
                      "mailkeep spf check 2001:db8::1 mail.example.org \"\" --json",
          .run = cli_spf_check},
         {"spf lookup", "Show and explain the SPF record of a domain", .args = {{"DOMAIN", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTION,
-                     CLI_ANCHOR_OPTION,
-                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
-                     {"trust", NULL, CLI_ANY,
-                      "Believe what the --resolver says of DNSSEC instead of validating"},
-                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
-         .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true,
          .help = "The first line begins with found, none (no record), permerror (a record that "
                  "cannot be used, or several) or temperror (no answer), and has the DNSSEC status. "
                  "The exit status is 1 for the last two.",
@@ -458,7 +437,7 @@ const struct cli_command cli_commands[] = {
         {"dmarc lookup", "Show what a domain's owner wishes to be done with forged mail",
          .args = {{"DOMAIN", CLI_ANY}},
          .options = {CLI_RESOLVER_OPTIONS, {"discovery", "METHOD", CLI_ANY, CLI_DISCOVERY_HELP}},
-         .has_json = true,
+         .takes_config = true, .has_json = true,
          .help = "Finds the DMARC record that applies to mail with this domain in From, as "
                  "RFC 9989 says: its own, that of the organizational domain, or that of the public "
                  "suffix. The first line begins with found, none, permerror or temperror. Below "
@@ -479,7 +458,7 @@ const struct cli_command cli_commands[] = {
                      {"dkim", "DOMAIN=RESULT", CLI_ANY,
                       "Result of a DKIM signature (may be given several times)"},
                      {"receiver", "NAME", CLI_ANY, "Name in Authentication-Results (localhost)"}},
-         .has_json = true,
+         .takes_config = true, .has_json = true,
          .help = "Reads the message from FILE or standard input; its From field says whose domain "
                  "is asked about. What SPF and DKIM found is told by --spf and --dkim, with "
                  "results "
@@ -498,14 +477,14 @@ const struct cli_command cli_commands[] = {
          .run = cli_dmarc_parse},
 
         {"iprev", "Check whether the name of an address leads back to it",
-         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true, .has_json = true,
          .help = "The first line begins with pass and the name, fail (no name leads back), "
                  "permerror (no name) or temperror, and has the DNSSEC status of both directions.",
          .examples = "mailkeep iprev 192.0.2.1", .run = cli_iprev},
 
         {"dnsbl check", "Ask a block list about an address or a domain",
          .args = {{"ZONE", CLI_ANY}, {"ADDRESS|DOMAIN", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true, .has_json = true,
          .help = "The first line begins with listed, not-listed, failed (a lookup failed), refused "
                  "(the list does not answer us), broken (it is no block list) or not-asked. A "
                  "listing counts only when the list's test entries are as they must be.",
@@ -515,7 +494,7 @@ const struct cli_command cli_commands[] = {
         {"dnsbl health", "Check whether a block list is one", .args = {{"ZONE", CLI_ANY}},
          .options = {CLI_RESOLVER_OPTIONS,
                      {"kind", "KIND", CLI_ANY, "ipv4, ipv6 or domain only (all of them)"}},
-         .has_json = true,
+         .takes_config = true, .has_json = true,
          .help = "By the entries that every list must have and those that none may have (RFC 5782 "
                  "section 5). A line for each kind of entries begins with healthy, silent (the "
                  "list does not answer us), unknown or defective; healthy ones come first.",
@@ -523,7 +502,7 @@ const struct cli_command cli_commands[] = {
                      "mailkeep dnsbl health dbl.example.org --kind domain",
          .run = cli_dnsbl_health},
         {"dkim verify", "Verify the DKIM signatures of messages", .args = {DKIM_FILES},
-         .options = {DKIM_LOOKUPS, DKIM_AT("Judge as if it was")}, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true, .has_json = true,
          .help = "The first line of each message begins with the best result of its signatures: "
                  "none, pass, fail, policy, neutral, temperror or permerror. Below it stand each "
                  "signature with its result, and the lookups of keys with their DNSSEC status. The "
@@ -564,14 +543,14 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dkim txt 2024a.pem --selector 2024a --domain example.org",
          .run = cli_dkim_txt},
         {"dkim lookup", "Look a DKIM key up and explain it",
-         .args = {{"SELECTOR", CLI_ANY}, {"DOMAIN", CLI_ANY}}, .options = {DKIM_LOOKUPS},
-         .has_json = true,
+         .args = {{"SELECTOR", CLI_ANY}, {"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true,
          .help = "The first word is the best result that a signature with this key can have: pass, "
                  "policy, permerror or temperror; the exit status is 0 for pass.",
          .examples = "mailkeep dkim lookup 2024a example.org", .run = cli_dkim_lookup},
 
         {"arc verify", "Verify the ARC chains of messages", .args = {DKIM_FILES},
-         .options = {DKIM_LOOKUPS, DKIM_AT("Judge as if it was")}, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true, .has_json = true,
          .help = "The first line of each message begins with none, pass or fail. Below it stand "
                  "the sets, the newest first, with what each sealer says to have found, and the "
                  "lookups of keys with their DNSSEC status. The exit status is 0 when all chains "
@@ -584,8 +563,8 @@ const struct cli_command cli_commands[] = {
                      {"cv", "none|pass|fail", CLI_ANY,
                       "State of the chain as it came, instead of verifying it"},
                      DKIM_AT("Seal as if it was"),
-                     DKIM_LOOKUPS},
-         .has_json = true,
+                     CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true,
          .help = "Prints the three fields, which belong before the message; nothing for a chain "
                  "that was marked as failed before." DKIM_LINES_HELP,
          .examples = "mailkeep arc seal --domain example.org --selector 2024a --key 2024a.pem "

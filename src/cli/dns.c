@@ -13,15 +13,6 @@
 
 /* --- the resolver --- */
 
-/* NULL, too, when the command has no such option. */
-static const char *option(const struct cli *cli, const char *name)
-{
-	for (size_t i = 0; i < CLI_OPTIONS_MAX && cli->command->options[i].name; i++)
-		if (strcmp(cli->command->options[i].name, name) == 0)
-			return cli->values[i];
-	return NULL;
-}
-
 static int read_file(struct cli *cli, const char *path, const char *what, struct arena *arena,
                      struct slice *ret_text)
 {
@@ -33,7 +24,7 @@ static int read_file(struct cli *cli, const char *path, const char *what, struct
 
 static int read_anchors(struct cli *cli, struct arena *arena, struct slice *ret_anchors)
 {
-	const char *path = option(cli, "anchor");
+	const char *path = cli_option(cli, "anchor");
 	struct os_fault fault;
 	if (path)
 		return read_file(cli, path, "trust anchor", arena, ret_anchors);
@@ -44,7 +35,7 @@ static int read_anchors(struct cli *cli, struct arena *arena, struct slice *ret_
 
 static int read_timeout(struct cli *cli, int *ret_ms)
 {
-	const char *text = option(cli, "timeout");
+	const char *text = cli_option(cli, "timeout");
 	uint32_t seconds = TIMEOUT_DEFAULT_S;
 	if (text && (!slice_to_u32(slice_str(text), TIMEOUT_MAX_S, &seconds) || seconds == 0))
 		return cli_fail(cli, NULL, "--timeout is a number of seconds from 1 to %u",
@@ -55,7 +46,7 @@ static int read_timeout(struct cli *cli, int *ret_ms)
 
 static int read_server(struct cli *cli, struct os_address *ret_server, bool *ret_given)
 {
-	const char *text = option(cli, "resolver");
+	const char *text = cli_option(cli, "resolver");
 	*ret_given = text != NULL;
 	if (!text || is_ok(os_address_parse(slice_str(text), DNS_PORT, ret_server)) ||
 	    is_ok(os_address_parse_port(slice_str(text), ret_server)))
@@ -67,7 +58,7 @@ static int read_server(struct cli *cli, struct os_address *ret_server, bool *ret
 static int open_unbound(struct cli *cli, const struct os_address *server, bool has_server,
                         struct arena *arena, struct cli_resolver *resolver)
 {
-	const char *hints = option(cli, "hints");
+	const char *hints = cli_option(cli, "hints");
 	struct dns_unbound_options options = {.servers = server, .n_servers = has_server};
 	int result = read_anchors(cli, arena, &options.anchors);
 	if (result == 0 && hints)

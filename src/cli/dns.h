@@ -1,5 +1,5 @@
 /* The resolver of commands that look things up: their options --resolver, --anchor, --hints,
- * --trust, --running and --timeout, as far as they declare them. */
+ * --trust, --running and --timeout. */
 #pragma once
 
 #include "cli/cli.h"
@@ -7,20 +7,18 @@
 #include "dns/stub.h"
 #include "dns/unbound.h"
 
-#define CLI_RESOLVER_OPTION                                                                        \
+/* Of every command that looks something up; it takes_config, for --running. */
+#define CLI_RESOLVER_OPTIONS                                                                       \
+	{"resolver", "ADDRESS[:PORT]", CLI_ANY,                                                    \
+	 "Resolver to ask, instead of the servers of the world"},                                  \
+	        {"anchor", "FILE", CLI_ANY,                                                        \
+	         "Keys that validation begins at (/usr/share/dns/root.key)"},                      \
+	        {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},               \
+	        {"trust", NULL, CLI_ANY,                                                           \
+	         "Believe what the --resolver says of DNSSEC instead of validating"},              \
+	        {"running", NULL, CLI_ANY, "Ask the running server's resolver instead"},           \
 	{                                                                                          \
-		"resolver", "ADDRESS[:PORT]", CLI_ANY,                                             \
-		        "Resolver to ask, instead of the servers of the world"                     \
-	}
-#define CLI_ANCHOR_OPTION                                                                          \
-	{                                                                                          \
-		"anchor", "FILE", CLI_ANY,                                                         \
-		        "Keys that validation begins at (/usr/share/dns/root.key)"                 \
-	}
-
-#define CLI_RUNNING_OPTION                                                                         \
-	{                                                                                          \
-		"running", NULL, CLI_ANY, "Ask the running server's resolver instead"              \
+		"timeout", "SECONDS", CLI_ANY, "How long to wait for the DNS in all (30)"          \
 	}
 
 struct cli_resolver {

@@ -2,36 +2,9 @@
  * running server is asked, and none is needed. */
 #include "cli/spf.h"
 
-#include "cli/dns.h"
+#include "cli/checks.h"
 #include "mailauth/spf.h"
 #include "mailauth/spf_received.h"
-#include "os/clock.h"
-
-/* One run of a command: the resolver, and what it brought. */
-struct session {
-	struct cli *cli;
-	struct cli_resolver resolver;
-	struct arena arena;
-	struct mailauth_dns dns;
-};
-
-static int open_session(struct session *s, struct cli *cli)
-{
-	*s = (struct session){.cli = cli};
-	int result = cli_resolver_open(cli, &s->resolver);
-	if (result != 0)
-		return result;
-	arena_init(&s->arena, MAILAUTH_DNS_ARENA);
-	mailauth_dns_init(&s->dns, s->resolver.resolver, clock_real(), s->resolver.timeout_ms,
-	                  &s->arena);
-	return 0;
-}
-
-static void close_session(struct session *s)
-{
-	arena_done(&s->arena);
-	cli_resolver_done(&s->resolver);
-}
 
 static void put(void (*fill)(const void *what, struct buf *out), const void *what)
 {
@@ -40,23 +13,6 @@ static void put(void (*fill)(const void *what, struct buf *out), const void *wha
 	fill(what, &text);
 	cli_put(&text);
 	buf_done(&text);
-}
-
-static json_t *evidence_json(const struct mailauth_evidence *evidence)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < evidence->n; i++) {
-		const struct mailauth_evidence_item *item = &evidence->v[i];
-		json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", item->name.text,
-		                         "type", dns_type_name(item->type), "outcome",
-		                         dns_outcome_name(item->outcome), "security",
-		                         dns_security_name(item->security), "records",
-		                         (int)item->n_records);
-		if (item->outcome == DNS_FAILED)
-			json_object_set_new(json, "error", json_string(item->why));
-		json_array_append_new(list, json);
-	}
-	return list;
 }
 
 /* --- check --- */
@@ -154,7 +110,7 @@ static json_t *result_json(const struct checked *c, const struct spf_result *res
 	        mailauth_evidence_word(&evidence), "mechanism", result->mechanism, "matched_in",
 	        result->matched_in, "why", result->why, "property", spf_property(result),
 	        "lookup_terms", (int)result->n_lookup_terms, "void_terms",
-	        (int)result->n_void_terms, "path", path, "lookups", evidence_json(&evidence));
+	        (int)result->n_void_terms, "path", path, "lookups", cli_evidence_json(&evidence));
 	if (result->problem[0])
 		json_object_set_new(json, "problem", json_string(result->problem));
 	if (result->explanation[0])
@@ -179,11 +135,11 @@ static void put_check_json(const struct checked *c)
 
 int cli_spf_check(struct cli *cli)
 {
-	struct session s;
+	struct cli_check s;
 	struct checked checked = {.args = {.explain = true}};
 	int result = set_ip(cli, &checked);
 	if (result == 0)
-		result = open_session(&s, cli);
+		result = cli_check_open(&s, cli);
 	if (result != 0)
 		return result;
 	checked.dns = &s.dns;
@@ -197,7 +153,7 @@ int cli_spf_check(struct cli *cli)
 		put_check_json(&checked);
 	else
 		put(print_check, &checked);
-	close_session(&s);
+	cli_check_done(&s);
 	return 0;
 }
 
@@ -254,7 +210,7 @@ static int put_failed(const struct cli *cli, const struct found *found, const ch
 	                found->answer->why[0] ? ": " : "", found->answer->why);
 }
 
-static int look_up(struct session *s, struct found *found)
+static int look_up(struct cli_check *s, struct found *found)
 {
 	struct slice text;
 	struct spf_fault fault;
@@ -284,9 +240,9 @@ static int look_up(struct session *s, struct found *found)
 
 int cli_spf_lookup(struct cli *cli)
 {
-	struct session s;
+	struct cli_check s;
 	struct found found = {.answer = NULL};
-	int result = open_session(&s, cli);
+	int result = cli_check_open(&s, cli);
 	if (result != 0)
 		return result;
 	struct status status = dns_name_parse(slice_str(cli->args[0]), &s.arena, &found.name);
@@ -295,7 +251,7 @@ int cli_spf_lookup(struct cli *cli)
 	else
 		result = cli_fail(cli, NULL, "`%s` is not a domain name: %s", cli->args[0],
 		                  status.why);
-	close_session(&s);
+	cli_check_done(&s);
 	return result;
 }
 
