@@ -9,9 +9,10 @@
 #include "mailauth/dkim_verify_private.h"
 #include "message/address.h"
 
-#define FROM_ARENA      ((size_t)64 * 1024)
-#define B_PREFIX_SIZE   8u /* RFC 6008 section 4: at least */
-#define SIGNATURE_FIELD SLICE("DKIM-Signature")
+#define FROM_ARENA       ((size_t)64 * 1024)
+#define FROM_DOMAINS_MAX 8u
+#define B_PREFIX_SIZE    8u /* RFC 6008 section 4: at least */
+#define SIGNATURE_FIELD  SLICE("DKIM-Signature")
 
 /* --- which signatures --- */
 
@@ -43,52 +44,65 @@ static struct status find_signatures(struct dkim_verifier *v)
 	return ok();
 }
 
-/* Whether one of the domains in From is d=, above it or below it. */
-static bool has_to_do_with(const struct message_address_list *from, const char *domain,
-                           struct arena *arena)
-{
-	for (size_t i = 0; i < from->n; i++) {
-		const char *name = dkim_name_parse(from->v[i].domain, 1, arena);
-		if (name &&
-		    (dkim_name_is_within(name, domain) || dkim_name_is_within(domain, name)))
-			return true;
-	}
-	return false;
-}
+/* The domains of the addresses in From, the first few. */
+struct authors {
+	const char *domains[FROM_DOMAINS_MAX];
+	size_t n;
+};
 
-static void read_from(const struct dkim_verifier *v, struct arena *arena,
-                      struct message_address_list *ret_from)
+static void read_authors(const struct dkim_verifier *v, struct arena *arena,
+                         struct authors *authors)
 {
 	const struct dkim_field *field = dkim_header_find(&v->header, SLICE("From"), 0);
+	struct message_address_list from = {0};
 	struct slice name, value;
-	*ret_from = (struct message_address_list){0};
+	authors->n = 0;
 	if (!field)
 		return;
 	slice_cut(field->raw, ':', &name, &value);
-	message_addresses_parse(value, arena, ret_from);
+	message_addresses_parse(value, arena, &from);
+	for (size_t i = 0; i < from.n && authors->n < FROM_DOMAINS_MAX; i++) {
+		const char *domain = dkim_name_parse(from.v[i].domain, 1, arena);
+		if (domain)
+			authors->domains[authors->n++] = domain;
+	}
 }
 
-/* Marks those that will be verified by asking for their keys. */
+/* d= is the domain of an author, above it or below it. */
+static bool is_of(const struct authors *authors, const char *domain)
+{
+	for (size_t i = 0; i < authors->n; i++)
+		if (dkim_name_is_within(authors->domains[i], domain) ||
+		    dkim_name_is_within(domain, authors->domains[i]))
+			return true;
+	return false;
+}
+
+/* Chooses up to *n_left by asking for their keys: those of the authors, or any (NULL). */
+static void choose_of(struct dkim_verifier *v, const struct authors *authors, size_t *n_left)
+{
+	for (size_t i = 0; i<v->n_checks && * n_left> 0; i++) {
+		struct dkim_check *check = &v->checks[i];
+		bool is_open = check->result == MAILAUTH_PASS && check->key == DKIM_NO_KEY;
+		if (!is_open || (authors && !is_of(authors, check->signature.domain)))
+			continue;
+		dkim_check_want(v, check);
+		--*n_left;
+	}
+}
+
 static void choose(struct dkim_verifier *v)
 {
-	struct message_address_list from;
+	struct authors authors;
 	struct arena arena;
 	size_t n_left = v->options.n_verified_max ? v->options.n_verified_max : DKIM_VERIFIED_MAX;
-	bool any_choice = v->n_checks > n_left;
-	arena_init(&arena, FROM_ARENA);
-	if (any_choice)
-		read_from(v, &arena, &from);
-	for (unsigned round = any_choice ? 0 : 1; round < 2; round++) {
-		for (size_t i = 0; i < v->n_checks && n_left > 0; i++) {
-			struct dkim_check *check = &v->checks[i];
-			if (check->result != MAILAUTH_PASS || check->key != DKIM_NO_KEY ||
-			    (round == 0 && !has_to_do_with(&from, check->signature.domain, &arena)))
-				continue;
-			dkim_check_want(v, check);
-			n_left--;
-		}
+	if (v->n_checks > n_left) {
+		arena_init(&arena, FROM_ARENA);
+		read_authors(v, &arena, &authors);
+		choose_of(v, &authors, &n_left);
+		arena_done(&arena);
 	}
-	arena_done(&arena);
+	choose_of(v, NULL, &n_left);
 }
 
 struct status dkim_verifier_new(struct slice header, const struct dkim_options *options,

@@ -13,7 +13,7 @@
 #include <openssl/rsa.h>
 
 #define BATCH_SECONDS 0.01
-#define N_BATCHES     60
+#define N_ROUNDS      50
 
 static double cpu_s(void)
 {
@@ -43,18 +43,23 @@ static double batch_s(bench_fn *fn, struct bench *b, size_t n)
 	return cpu_s() - start;
 }
 
-/* Microseconds a call, in the best of many batches: others may use the machine, too. */
-static double measure(bench_fn *fn, struct bench *b)
+/* Microseconds a call of each, in the best of many batches that take turns: others may use the machine,
+ * too. */
+static void measure(bench_fn *const *fns, size_t n_fns, struct bench *b, double *ret_us)
 {
-	size_t n = 1;
-	while (batch_s(fn, b, n) < BATCH_SECONDS)
-		n *= 2;
-	double best = batch_s(fn, b, n);
-	for (size_t i = 1; i < N_BATCHES; i++) {
-		double spent = batch_s(fn, b, n);
-		best = MIN(best, spent);
+	size_t sizes[8];
+	ASSERT(n_fns <= N_ELEMENTS(sizes));
+	for (size_t i = 0; i < n_fns; i++) {
+		sizes[i] = 1;
+		while (batch_s(fns[i], b, sizes[i]) < BATCH_SECONDS)
+			sizes[i] *= 2;
+		ret_us[i] = 1e9;
 	}
-	return best / (double)n * 1e6;
+	for (size_t round = 0; round < N_ROUNDS; round++)
+		for (size_t i = 0; i < n_fns; i++) {
+			double us = batch_s(fns[i], b, sizes[i]) / (double)sizes[i] * 1e6;
+			ret_us[i] = MIN(ret_us[i], us);
+		}
 }
 
 /* --- libcrypto alone --- */
@@ -196,9 +201,11 @@ static void run(struct bench *b, const char *name, enum dkim_canon canon, size_t
 	                                        .now_s = TESTING_NOW_S};
 	buf_reset(&b->signed_message);
 	testing_sign(buf_slice(&b->message), &b->options, 1, &b->signed_message);
-	double hash = measure(hash_bare, b), bare_sign = hash + measure(sign_bare, b);
-	double used = hash + measure(verify_bare, b), fresh = hash + measure(verify_fresh, b);
-	double our_verify = measure(verify, b), our_sign = measure(sign, b);
+	static bench_fn *const fns[] = {hash_bare, verify_bare, verify_fresh, sign_bare, verify, sign};
+	double us[N_ELEMENTS(fns)];
+	measure(fns, N_ELEMENTS(fns), b, us);
+	double used = us[0] + us[1], fresh = us[0] + us[2], bare_sign = us[0] + us[3];
+	double our_verify = us[4], our_sign = us[5];
 	printf("%-35s verify %7.1f us, %.2f of %7.1f (%.2f of %7.1f with a used key); "
 	       "sign %7.1f us, %.2f of %7.1f\n",
 	       name, our_verify, our_verify / fresh, fresh, our_verify / used, used, our_sign,
