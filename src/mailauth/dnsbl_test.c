@@ -102,7 +102,7 @@ static void begin_dns(struct fixture *f)
 
 static void open_fixture(struct fixture *f)
 {
-	now_ms = 1000000;
+	now_ms = 10 * (int64_t)DNSBL_STALE_MS; /* a machine that runs for long */
 	dns_table_init(&f->table);
 	dns_table_add_lines(&f->table, facts);
 	buf_init(&f->got, MIB);
@@ -331,6 +331,28 @@ static size_t cost(struct fixture *f, struct dnsbl_state *lists, const char *zon
 	return f->table.n_lookups - before;
 }
 
+static void a_text_stays_where_the_list_is_believed(void **state)
+{
+	static const struct {
+		const char *zone;
+		bool text;
+	} cases[] = {{"good.test", true}, {"all.test", false}};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct dnsbl_result result;
+		struct fixture f;
+		uint8_t bytes[16];
+		open_fixture(&f);
+		dns_table_add_lines(&f.table, "99.2.0.192.all.test TXT \"a text\"\n");
+		struct dnsbl_state *lists = dnsbl_state_new(&test_clock);
+		dnsbl_ask_address(lists, &f.dns, (struct dns_name){cases[i].zone},
+		                  address_of("192.0.2.99", bytes), &result);
+		assert_int_equal(*result.text != 0, cases[i].text);
+		dnsbl_state_free(lists);
+		close_fixture(&f);
+	}
+}
+
 static void health_is_remembered(void **state)
 {
 	struct fixture f;
@@ -470,6 +492,7 @@ int main(void)
 	        cmocka_unit_test(what_is_no_address_is_not_asked),
 	        cmocka_unit_test(health_shows_in_the_test_entries),
 	        cmocka_unit_test(broken_lists_list_nobody),
+	        cmocka_unit_test(a_text_stays_where_the_list_is_believed),
 	        cmocka_unit_test(health_is_remembered),
 	        cmocka_unit_test(a_healthy_list_may_be_out_of_reach_for_a_while),
 	        cmocka_unit_test(lists_are_bounded),
