@@ -631,9 +631,22 @@ static void failed_lookups_are_neither_none_nor_fail(void **state)
 	         "temperror at example.com author [unknown]"},
 	        {"a@m.example.com", "", "temperror"},
 	};
+	static const struct check list_checks[] = {
+	        {"a@down.example", "dkim:down.example=pass", "temperror"},
+	        {"a@x.down.example", "dkim:down.example=pass", "temperror org=down.example"},
+	        {"a@x.slow.example", "", "temperror org=slow.example"},
+	        {"a@x.bad.example", "", "temperror org=bad.example"},
+	        {"a@x.refused.example", "", "permerror org=refused.example"},
+	        {"a@part.up.example", "", "temperror"},
+	        {"a@gone.np.example", "", "temperror at np.example organization org=np.example"},
+	        /* the list needs no lookup for an identity's organisation */
+	        {"a@up.example", "dkim:part.up.example=pass",
+	         "pass at up.example author org=up.example [relaxed]"},
+	};
 	(void)state;
 	check_all(facts, DMARC_TREE_WALK, checks, N_ELEMENTS(checks));
 	check_all(above, DMARC_TREE_WALK, above_checks, N_ELEMENTS(above_checks));
+	check_all(facts, DMARC_PUBLIC_SUFFIX, list_checks, N_ELEMENTS(list_checks));
 }
 
 static void temporary_errors_of_aligned_identities_count(void **state)
