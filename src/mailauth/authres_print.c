@@ -113,10 +113,9 @@ static void add_mailbox(struct slice s, struct buf *out)
 	buf_add(out, slice_from(s, at));
 }
 
-/* Text for people: cut, and without what may not be written. */
-static void add_text(struct slice s, bool utf8, const char *special, struct buf *out)
+/* Text for people: without what may not be written. */
+static void add_text(struct slice shown, bool utf8, const char *special, struct buf *out)
 {
-	struct slice shown = utf8_cut(s, AUTHRES_REASON_MAX);
 	bool keep = utf8 && utf8_valid(shown);
 	for (size_t i = 0; i < shown.n; i++) {
 		uint8_t c = shown.p[i];
@@ -153,14 +152,17 @@ static bool add_result(const struct authres_result *result, bool utf8, struct bu
 	if (result->version > 1)
 		buf_printf(out, "/%" PRIu32, result->version);
 	buf_printf(out, "=%.*s", SLICE_FMT(result->result));
-	if (result->comment.n > 0) {
+	/* Blanks at the ends of a comment would not be read back. */
+	struct slice comment =
+	        slice_trim(utf8_cut(slice_trim(result->comment), AUTHRES_REASON_MAX));
+	if (comment.n > 0) {
 		buf_add_str(out, " (");
-		add_text(result->comment, utf8, "()", out);
+		add_text(comment, utf8, "()", out);
 		buf_add_byte(out, ')');
 	}
 	if (result->has_reason) {
 		buf_add_str(out, " reason=\"");
-		add_text(result->reason, utf8, "\"", out);
+		add_text(utf8_cut(result->reason, AUTHRES_REASON_MAX), utf8, "\"", out);
 		buf_add_byte(out, '"');
 	}
 	for (size_t i = 0; i < result->n_properties; i++)

@@ -450,6 +450,17 @@ static void texts_are_cleaned_and_cut(void **state)
 	result.comment = SLICE("\xc3\xbc");
 	result.reason = SLICE("\xc3\xbc\xff");
 	check_print(&authres, "Authentication-Results: x; m=r (\xc3\xbc) reason=\"???\"\r\n");
+	/* blanks around a comment would not be read back, nor would an empty one */
+	result.has_reason = false;
+	result.comment = SLICE(" \tx y ");
+	check_print(&authres, "Authentication-Results: x; m=r (x y)\r\n");
+	result.comment = SLICE(" \r\n ");
+	check_print(&authres, "Authentication-Results: x; m=r\r\n");
+	memset(text, ' ', sizeof(text));
+	text[0] = text[AUTHRES_REASON_MAX] = 'x';
+	result.comment = slice_of(text, sizeof(text));
+	check_print(&authres, "Authentication-Results: x; m=r (x)\r\n");
+	result.has_reason = true;
 	/* the longest there is keeps its lines short where it has blanks, and below 998 anyway */
 	memset(text, '"', sizeof(text));
 	result.reason = slice_of(text, sizeof(text));
@@ -458,6 +469,35 @@ static void texts_are_cleaned_and_cut(void **state)
 	buf_init(&out, MIB);
 	assert_int_equal(authres_print(&authres, "Authentication-Results", 0, &out).code, ERR_OK);
 	assert_true(out.n < 2 * AUTHRES_REASON_MAX + 2 * AUTHRES_REASON_MAX + 100);
+	buf_done(&out);
+}
+
+static void numbers_are_bounded(void **state)
+{
+	static struct authres_property properties[AUTHRES_PROPERTIES_MAX + 1];
+	static struct authres_result results[AUTHRES_RESULTS_MAX + 1];
+	struct authres authres = {.id = SLICE("x"), .results = results};
+	struct buf out;
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(properties); i++)
+		properties[i] = (struct authres_property){"a", "b", AUTHRES_VALUE, SLICE("c")};
+	for (size_t i = 0; i < N_ELEMENTS(results); i++)
+		results[i] = (struct authres_result){.method = SLICE("m"),
+		                                     .version = 1,
+		                                     .result = SLICE("r"),
+		                                     .properties = properties,
+		                                     .n_properties = i == 0};
+	authres.n_results = 1;
+	check_print(&authres, "Authentication-Results: x; m=r a.b=c\r\n");
+	buf_init(&out, MIB);
+	results[0].n_properties = AUTHRES_PROPERTIES_MAX;
+	authres.n_results = AUTHRES_RESULTS_MAX;
+	assert_int_equal(authres_print(&authres, "X", AUTHRES_INSTANCE_MAX, &out).code, ERR_OK);
+	authres.n_results++;
+	assert_int_equal(authres_print(&authres, "X", 0, &out).code, ERR_INVALID);
+	authres.n_results = 1;
+	results[0].n_properties++;
+	assert_int_equal(authres_print(&authres, "X", 0, &out).code, ERR_INVALID);
 	buf_done(&out);
 }
 
@@ -640,6 +680,7 @@ int main(void)
 	        cmocka_unit_test(unsafe_values_are_left_out),
 	        cmocka_unit_test(the_callers_mistakes_are_refused),
 	        cmocka_unit_test(texts_are_cleaned_and_cut),
+	        cmocka_unit_test(numbers_are_bounded),
 	        cmocka_unit_test(lines_are_folded),
 	        cmocka_unit_test(results_tell_what_they_rest_on),
 	        cmocka_unit_test(fields_in_our_name_must_go),

@@ -46,7 +46,8 @@ static const char facts[] =
         "example.com._report._dmarc.bogus.example.net TXT bogus\n"
         "example.com._report._dmarc.refuses.example.net TXT refused\n"
         "example.com._report._dmarc.alias.example.net CNAME any._report._dmarc.example.org\n"
-        "any._report._dmarc.example.org TXT \"v=DMARC1\"\n";
+        "any._report._dmarc.example.org TXT \"v=DMARC1\"\n"
+        "_dmarc.down.example TXT servfail\n";
 
 /* "kind address address" */
 static void check(const char *policy_domain, const char *uri_text, enum dmarc_reports reports,
@@ -91,6 +92,8 @@ static void the_same_organization_needs_no_permission(void **state)
 	        {"blue.example.com", "mailto:a@example.com", "internal <a@example.com>"},
 	        {"blue.example.com", "mailto:a@red.example.com", "internal <a@red.example.com>"},
 	        {"nothing.example", "mailto:a@nothing.example", "internal <a@nothing.example>"},
+	        /* the same domain needs no lookup */
+	        {"down.example", "mailto:a@down.example", "internal <a@down.example>"},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {

@@ -631,9 +631,22 @@ static void failed_lookups_are_neither_none_nor_fail(void **state)
 	         "temperror at example.com author [unknown]"},
 	        {"a@m.example.com", "", "temperror"},
 	};
+	static const struct check list_checks[] = {
+	        {"a@down.example", "dkim:down.example=pass", "temperror"},
+	        {"a@x.down.example", "dkim:down.example=pass", "temperror org=down.example"},
+	        {"a@x.slow.example", "", "temperror org=slow.example"},
+	        {"a@x.bad.example", "", "temperror org=bad.example"},
+	        {"a@x.refused.example", "", "permerror org=refused.example"},
+	        {"a@part.up.example", "", "temperror"},
+	        {"a@gone.np.example", "", "temperror at np.example organization org=np.example"},
+	        /* the list needs no lookup for an identity's organisation */
+	        {"a@up.example", "dkim:part.up.example=pass",
+	         "pass at up.example author org=up.example [relaxed]"},
+	};
 	(void)state;
 	check_all(facts, DMARC_TREE_WALK, checks, N_ELEMENTS(checks));
 	check_all(above, DMARC_TREE_WALK, above_checks, N_ELEMENTS(above_checks));
+	check_all(facts, DMARC_PUBLIC_SUFFIX, list_checks, N_ELEMENTS(list_checks));
 }
 
 static void temporary_errors_of_aligned_identities_count(void **state)
@@ -785,6 +798,32 @@ static void the_weakest_answer_counts(void **state)
 	close_fixture(&f);
 }
 
+static void domains_that_are_not_looked_at_are_told(void **state)
+{
+	static const struct {
+		const char *from;
+		bool more;
+	} cases[] = {
+	        {"a@1.example, a@2.example, a@3.example, a@4.example, a@5.example", false},
+	        {"a@1.example, a@2.example, a@3.example, a@4.example, a@5.example, a@6.example",
+	         true},
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct message message = {.from = cases[i].from, .identities = ""};
+		struct fixture f;
+		open_fixture(&f, "_dmarc.6.example TXT \"v=DMARC1; p=reject\"\n");
+		evaluate(&f, &message);
+		assert_int_equal(f.result.result, MAILAUTH_PERMERROR);
+		assert_int_equal(f.result.policy, DMARC_NONE);
+		mailauth_story_print(&f.result.story, &f.got);
+		assert_int_equal(strstr(buf_cstr(&f.got), "further domains were not looked at\n") !=
+		                         NULL,
+		                 cases[i].more);
+		close_fixture(&f);
+	}
+}
+
 static void the_story_tells_every_step(void **state)
 {
 	static const char facts[] =
@@ -859,6 +898,7 @@ int main(void)
 	        cmocka_unit_test(identities_are_bounded),
 	        cmocka_unit_test(without_an_author_nothing_passes),
 	        cmocka_unit_test(the_weakest_answer_counts),
+	        cmocka_unit_test(domains_that_are_not_looked_at_are_told),
 	        cmocka_unit_test(the_story_tells_every_step),
 	        cmocka_unit_test(hostile_records_stay_in_their_line),
 	};

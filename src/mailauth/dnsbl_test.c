@@ -102,7 +102,7 @@ static void begin_dns(struct fixture *f)
 
 static void open_fixture(struct fixture *f)
 {
-	now_ms = 1000000;
+	now_ms = 10 * (int64_t)DNSBL_STALE_MS; /* a machine that runs for long */
 	dns_table_init(&f->table);
 	dns_table_add_lines(&f->table, facts);
 	buf_init(&f->got, MIB);
@@ -331,6 +331,28 @@ static size_t cost(struct fixture *f, struct dnsbl_state *lists, const char *zon
 	return f->table.n_lookups - before;
 }
 
+static void a_text_stays_where_the_list_is_believed(void **state)
+{
+	static const struct {
+		const char *zone;
+		bool text;
+	} cases[] = {{"good.test", true}, {"all.test", false}};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct dnsbl_result result;
+		struct fixture f;
+		uint8_t bytes[16];
+		open_fixture(&f);
+		dns_table_add_lines(&f.table, "99.2.0.192.all.test TXT \"a text\"\n");
+		struct dnsbl_state *lists = dnsbl_state_new(&test_clock);
+		dnsbl_ask_address(lists, &f.dns, (struct dns_name){cases[i].zone},
+		                  address_of("192.0.2.99", bytes), &result);
+		assert_int_equal(*result.text != 0, cases[i].text);
+		dnsbl_state_free(lists);
+		close_fixture(&f);
+	}
+}
+
 static void health_is_remembered(void **state)
 {
 	struct fixture f;
@@ -364,6 +386,57 @@ static void health_is_remembered(void **state)
 	now_ms += 1;
 	assert_int_equal(cost(&f, lists, "down.test", DNSBL_FAILED), 3);
 	dnsbl_state_free(lists);
+	close_fixture(&f);
+}
+
+/* A resolver that, asked for a list's test entry, first asks for the list's health itself, as
+ * another thread would that comes while a checkup is under way. */
+struct curious {
+	struct dns_table *table;
+	struct dnsbl_state *lists;
+	bool asks;
+	enum dnsbl_health heard;
+	size_t n_asked;
+};
+
+static struct status curious_lookup(const struct dns_resolver *resolver, struct dns_name name,
+                                    enum dns_type type, int timeout_ms, struct arena *arena,
+                                    const struct dns_answer **ret_answer)
+{
+	struct curious *curious = resolver->context;
+	if (curious->asks && strcmp(name.text, "2.0.0.127.good.test") == 0) {
+		struct mailauth_dns dns;
+		assert_true(++curious->n_asked < 3);
+		mailauth_dns_init(&dns, resolver, &test_clock, 1000, arena);
+		curious->heard = dnsbl_state_health(curious->lists, &dns,
+		                                    (struct dns_name){"good.test"}, DNSBL_IPV4);
+	}
+	return dns_lookup_name(&curious->table->resolver, name, type, timeout_ms, arena,
+	                       ret_answer);
+}
+
+static void one_checkup_at_a_time(void **state)
+{
+	static const struct dns_resolver_ops ops = {.lookup = curious_lookup};
+	struct fixture f;
+	(void)state;
+	open_fixture(&f);
+	struct curious curious = {.table = &f.table, .lists = dnsbl_state_new(&test_clock)};
+	struct dns_resolver resolver = {.ops = &ops, .context = &curious};
+	struct mailauth_dns dns;
+	for (unsigned round = 0; round < 2; round++) {
+		mailauth_dns_init(&dns, &resolver, &test_clock, 1000, &f.arena);
+		assert_int_equal(dnsbl_state_health(curious.lists, &dns,
+		                                    (struct dns_name){"good.test"}, DNSBL_IPV4),
+		                 DNSBL_HEALTHY);
+		/* the second time it is known of old, and only its renewal is under way */
+		curious.asks = true;
+		now_ms += DNSBL_HEALTHY_MS;
+	}
+	assert_int_equal(curious.n_asked, 1);
+	assert_int_equal(curious.heard, DNSBL_HEALTHY);
+	assert_int_equal(f.table.n_lookups, 4);
+	dnsbl_state_free(curious.lists);
 	close_fixture(&f);
 }
 
@@ -470,7 +543,9 @@ int main(void)
 	        cmocka_unit_test(what_is_no_address_is_not_asked),
 	        cmocka_unit_test(health_shows_in_the_test_entries),
 	        cmocka_unit_test(broken_lists_list_nobody),
+	        cmocka_unit_test(a_text_stays_where_the_list_is_believed),
 	        cmocka_unit_test(health_is_remembered),
+	        cmocka_unit_test(one_checkup_at_a_time),
 	        cmocka_unit_test(a_healthy_list_may_be_out_of_reach_for_a_while),
 	        cmocka_unit_test(lists_are_bounded),
 	        cmocka_unit_test(codes_and_texts_are_bounded),

@@ -59,7 +59,11 @@ static const char facts[] =
         "192.0.2.13 A 192.0.2.13\n"
         "14.2.0.192.in-addr.arpa PTR a_b.example.com\n"
         "14.2.0.192.in-addr.arpa PTR fine.example.com\n"
-        "fine.example.com A 192.0.2.14\n";
+        "fine.example.com A 192.0.2.14\n"
+        /* the same name twice, as a broken server may say it */
+        "15.2.0.192.in-addr.arpa PTR twice.example.com\n"
+        "15.2.0.192.in-addr.arpa PTR TWICE.example.com\n"
+        "twice.example.com A 192.0.2.99\n";
 
 struct fixture {
 	struct dns_table table;
@@ -147,6 +151,18 @@ static void what_is_no_address_has_no_name(void **state)
 	close_fixture(&f);
 }
 
+static void names_are_asked_for_once(void **state)
+{
+	struct fixture f;
+	(void)state;
+	open_fixture(&f);
+	check_address(&f, "192.0.2.15");
+	assert_int_equal(f.result.result, MAILAUTH_FAIL);
+	assert_int_equal(f.result.n_names, 1);
+	assert_int_equal(f.table.n_lookups, 2);
+	close_fixture(&f);
+}
+
 static void names_are_bounded(void **state)
 {
 	struct fixture f;
@@ -211,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(results_follow_the_names),
 	        cmocka_unit_test(what_is_no_address_has_no_name),
+	        cmocka_unit_test(names_are_asked_for_once),
 	        cmocka_unit_test(names_are_bounded),
 	        cmocka_unit_test(the_story_tells_every_step),
 	        cmocka_unit_test(memory_is_bounded),

@@ -168,6 +168,43 @@ static void reports_are_written(void **state)
 	buf_done(&out);
 }
 
+/* What the forms have in any case, and what they leave out. */
+static void what_is_not_known_is_left_out(void **state)
+{
+	static const char *const old[] = {
+	        "<envelope_from></envelope_from>\n      <header_from>",
+	        "<domain>example.com</domain>\n        <result>pass</result>",
+	        "<sp>quarantine</sp>\n    <pct>7</pct>\n    <fo>1:d</fo>\n",
+	};
+	static const char *const new[] = {
+	        "<identifiers>\n      <header_from>",
+	        "<domain>example.com</domain>\n        <selector></selector>\n",
+	        "<sp>quarantine</sp>\n    <fo>1:d</fo>\n    <adkim>",
+	};
+	struct dmarc_report_row row;
+	struct dmarc_report_auth auth[3];
+	struct dmarc_report report = sample(&row, auth);
+	struct buf out;
+	(void)state;
+	buf_init(&out, OUT_MAX);
+	row.has_envelope_from = row.has_envelope_to = false;
+	row.envelope_from = SLICE("");
+	auth[0].selector = SLICE("");
+	report.has_np = report.has_testing = false;
+	report.has_sp = report.has_pct = report.has_fo = true;
+	report.sp = DMARC_QUARANTINE;
+	report.pct = 7;
+	report.fo = SLICE("1:d");
+	print(&report, DMARC_REPORT_RFC7489, &out);
+	for (size_t i = 0; i < N_ELEMENTS(old); i++)
+		assert_non_null(strstr(buf_cstr(&out), old[i]));
+	buf_reset(&out);
+	print(&report, DMARC_REPORT_RFC9990, &out);
+	for (size_t i = 0; i < N_ELEMENTS(new); i++)
+		assert_non_null(strstr(buf_cstr(&out), new[i]));
+	buf_done(&out);
+}
+
 static void what_makes_no_report_is_refused(void **state)
 {
 	struct dmarc_report_row row;
@@ -249,6 +286,17 @@ static void describe(const struct dmarc_report *report, struct buf *out)
 	           SLICE_FMT(report->domain), dmarc_policy_name(report->p));
 	if (report->has_sp)
 		buf_printf(out, " sp=%s", dmarc_policy_name(report->sp));
+	if (report->has_np)
+		buf_printf(out, " np=%s", dmarc_policy_name(report->np));
+	if (report->has_pct)
+		buf_printf(out, " pct=%u", report->pct);
+	if (report->has_fo)
+		buf_printf(out, " fo=%.*s", SLICE_FMT(report->fo));
+	if (report->has_testing)
+		buf_printf(out, " testing=%d", report->testing);
+	if (report->adkim == DMARC_STRICT || report->aspf == DMARC_STRICT)
+		buf_printf(out, " strict=%d%d", report->adkim == DMARC_STRICT,
+		           report->aspf == DMARC_STRICT);
 	for (size_t i = 0; i < report->n_errors; i++)
 		buf_printf(out, " {%.*s}", SLICE_FMT(report->errors[i]));
 	for (const struct dmarc_report_row *row = report->rows; row; row = row->next) {
@@ -323,6 +371,16 @@ static void all_kinds_of_reports_are_read(void **state)
 	check("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><feedback>" METADATA
 	      "<policy_published><domain>d\xe9</domain></policy_published></feedback>",
 	      "O 1 1-2 d\xc3\xa9 p=none");
+	/* all of a policy */
+	check("<feedback>" METADATA
+	      "<policy_published><domain>d</domain><adkim>s</adkim><aspf>S</aspf><p>Reject</p>"
+	      "<sp>none</sp><np>quarantine</np><pct>0</pct><fo> 1:s </fo><testing>y</testing>"
+	      "</policy_published></feedback>",
+	      "O 1 1-2 d p=reject sp=none np=quarantine pct=0 fo=1:s testing=1 strict=11");
+	check("<feedback>" METADATA
+	      "<policy_published><domain>d</domain><adkim>r</adkim><aspf>s</aspf><p>odd</p>"
+	      "<sp/><pct>-1</pct><fo/><testing>n</testing></policy_published></feedback>",
+	      "O 1 1-2 d p=none testing=0 strict=01");
 	/* all of a row */
 	check("<feedback>" METADATA
 	      "<policy_published><domain>d</domain><p>none</p><sp>quarantine</sp><np>x</np>"
@@ -528,6 +586,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(reports_are_written),
+	        cmocka_unit_test(what_is_not_known_is_left_out),
 	        cmocka_unit_test(what_makes_no_report_is_refused),
 	        cmocka_unit_test(reports_go_round),
 	        cmocka_unit_test(all_kinds_of_reports_are_read),

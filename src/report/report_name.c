@@ -24,13 +24,15 @@ static bool is_label(struct slice label)
 static bool is_domain(struct slice text)
 {
 	struct slice label;
-	bool more = text.n <= DOMAIN_MAX;
+	bool more = true;
+	if (text.n > DOMAIN_MAX)
+		return false;
 	while (more) {
 		more = slice_cut(text, '.', &label, &text);
 		if (!is_label(label))
 			return false;
 	}
-	return label.n > 0;
+	return true;
 }
 
 static bool is_unique(struct slice text)

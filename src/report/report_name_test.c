@@ -169,6 +169,8 @@ static const struct {
         {"Report Domain: a Submitter: b Report-ID: <>", NULL, false},
         {"Report Domain: a Submitter: b Report-ID: <x", NULL, false},
         {"Report Domain: a Submitter: b Report-ID: x>", NULL, false},
+        {"Report Domain: a Submitter: b Report-ID: <xyz", NULL, false},
+        {"Report Domain: a Submitter: b Report-ID: xyz>", NULL, false},
         {"Report Domain: a Submitter: b Report-ID: x@", NULL, false},
         {"Report Domain: a Submitter: b Report-ID: @x", NULL, false},
         {"Report Domain: a Submitter: b Report-ID: x@y@z", NULL, false},
