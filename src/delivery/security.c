@@ -195,6 +195,45 @@ void delivery_security_decide(const struct delivery_given *given,
 		say(s, "nothing demands TLS: it is used where it works (opportunistic)");
 }
 
+/* --- when a session came as far as TLS --- */
+
+static struct delivery_judgement not_now(const char *enhanced, const char *why)
+{
+	struct delivery_judgement judgement = {.next = DELIVERY_NOT_NOW, .why = why};
+	snprintf(judgement.enhanced, sizeof(judgement.enhanced), "%s", enhanced);
+	return judgement;
+}
+
+struct delivery_judgement delivery_security_judge(const struct delivery_security *security,
+                                                  enum delivery_tls_progress progress,
+                                                  bool requiretls_offered)
+{
+	bool must = security->tls == DELIVERY_TLS_MUST;
+	switch (progress) {
+	case DELIVERY_TLS_NOT_CONNECTED:
+		return not_now("4.4.1", "the host cannot be reached");
+	case DELIVERY_TLS_NOT_OFFERED:
+		if (must)
+			return not_now("4.7.4", "TLS is demanded and the server does not offer it");
+		return (struct delivery_judgement){.next = DELIVERY_SEND,
+		                                   .why = "in clear: the server offers no TLS"};
+	case DELIVERY_TLS_NO_HANDSHAKE:
+		if (must)
+			return not_now("4.7.5", "TLS is demanded and its handshake failed");
+		return (struct delivery_judgement){
+		        .next = DELIVERY_AGAIN_IN_CLEAR,
+		        .why = "in clear, on a new connection: the handshake failed"};
+	case DELIVERY_TLS_DONE:
+		if (security->requiretls_needed && !requiretls_offered)
+			return (struct delivery_judgement){
+			        .next = DELIVERY_NOT_HERE,
+			        .enhanced = "5.7.30",
+			        .why = "the server does not offer REQUIRETLS"};
+		return (struct delivery_judgement){.next = DELIVERY_SEND, .why = "over TLS"};
+	}
+	BUG("an unknown progress");
+}
+
 /* --- givens --- */
 
 enum delivery_mx delivery_mx_of(const struct delivery_hosts *hosts)

@@ -88,6 +88,34 @@ struct delivery_security {
 void delivery_security_decide(const struct delivery_given *given,
                               struct delivery_security *ret_security);
 
+/* --- when a session came as far as TLS --- */
+
+enum delivery_next {
+	DELIVERY_SEND,           /* over what there is now: TLS or clear */
+	DELIVERY_AGAIN_IN_CLEAR, /* the handshake failed: a new connection without TLS */
+	DELIVERY_NOT_NOW,        /* not to this host; the next one may do */
+	DELIVERY_NOT_HERE,       /* for good, unless another host may do */
+};
+
+/* How far it came. */
+enum delivery_tls_progress {
+	DELIVERY_TLS_NOT_CONNECTED,
+	DELIVERY_TLS_NOT_OFFERED,  /* no STARTTLS, or it was refused: the connection is in clear */
+	DELIVERY_TLS_NO_HANDSHAKE, /* it failed: the connection is lost */
+	DELIVERY_TLS_DONE,
+};
+
+struct delivery_judgement {
+	enum delivery_next next;
+	char enhanced[8]; /* of NOT_NOW and NOT_HERE */
+	const char *why;  /* static */
+};
+
+/* Of a security whose way is open, with TLS as it demands. requiretls_offered: behind TLS. */
+struct delivery_judgement delivery_security_judge(const struct delivery_security *security,
+                                                  enum delivery_tls_progress progress,
+                                                  bool requiretls_offered);
+
 const char *delivery_way_name(enum delivery_way way);            /* "open", "later", "closed" */
 const char *delivery_tls_need_name(enum delivery_tls_need need); /* "never", "may", "must" */
 

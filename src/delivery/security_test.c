@@ -223,6 +223,40 @@ static void demands_only_add(void **state)
 	}
 }
 
+/* --- sessions --- */
+
+/* No combination sends in clear what must not be, or gives up where another way is allowed. */
+static void a_session_is_used_as_far_as_it_may(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * 2 * 2 * 4; i++) {
+		const struct delivery_security s = {.tls = i & 1 ? DELIVERY_TLS_MUST
+		                                                 : DELIVERY_TLS_MAY,
+		                                    .requiretls_needed = i & 2};
+		enum delivery_tls_progress progress = (enum delivery_tls_progress)(i >> 3);
+		struct delivery_judgement j = delivery_security_judge(&s, progress, i & 4);
+		bool lacks = s.requiretls_needed && !(i & 4);
+		assert_true(*j.why);
+		assert_int_equal(j.next == DELIVERY_NOT_NOW || j.next == DELIVERY_NOT_HERE,
+		                 *j.enhanced != 0);
+		switch (progress) {
+		case DELIVERY_TLS_NOT_CONNECTED:
+			assert_int_equal(j.next, DELIVERY_NOT_NOW);
+			break;
+		case DELIVERY_TLS_NOT_OFFERED:
+			assert_int_equal(j.next, i & 1 ? DELIVERY_NOT_NOW : DELIVERY_SEND);
+			break;
+		case DELIVERY_TLS_NO_HANDSHAKE:
+			assert_int_equal(j.next,
+			                 i & 1 ? DELIVERY_NOT_NOW : DELIVERY_AGAIN_IN_CLEAR);
+			break;
+		case DELIVERY_TLS_DONE:
+			assert_int_equal(j.next, lacks ? DELIVERY_NOT_HERE : DELIVERY_SEND);
+			break;
+		}
+	}
+}
+
 /* --- givens --- */
 
 static void the_way_to_the_host_is_a_given(void **state)
@@ -272,6 +306,7 @@ int main(void)
 	        cmocka_unit_test(the_table_holds),
 	        cmocka_unit_test(the_sentences_of_the_rfcs_hold_for_all),
 	        cmocka_unit_test(demands_only_add),
+	        cmocka_unit_test(a_session_is_used_as_far_as_it_may),
 	        cmocka_unit_test(the_way_to_the_host_is_a_given),
 	        cmocka_unit_test(the_policy_is_a_given),
 	};

@@ -6,8 +6,7 @@
  */
 #pragma once
 
-#include "delivery/dane.h"
-#include "delivery/mtasts.h"
+#include "delivery/security.h"
 #include "tls/client.h"
 
 /* RFC 8460 section 4.3 */
@@ -87,14 +86,8 @@ const struct delivery_tls_policy *delivery_tls_policy_of_dane(const struct deliv
                                                               const char *host,
                                                               struct arena *arena);
 
-/* How far a session with a host came. */
-enum delivery_tls_progress {
-	DELIVERY_TLS_NOT_CONNECTED, /* nothing can be said: transient (section 4.3.4) */
-	DELIVERY_TLS_NOT_OFFERED,   /* no STARTTLS, or it was refused */
-	DELIVERY_TLS_NO_HANDSHAKE,  /* it failed; verdict says whether at the certificate */
-	DELIVERY_TLS_DONE,
-};
-
+/* A session with a host, as far as it came. NOT_CONNECTED: nothing can be said, since it may be
+ * transient (section 4.3.4). */
 struct delivery_tls_session {
 	enum delivery_tls_progress progress;
 	struct tls_verdict verdict; /* of a handshake, good or not */
