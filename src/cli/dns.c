@@ -141,7 +141,7 @@ static void print_outcome(const struct dns_answer *answer, struct buf *out)
 	buf_add_byte(out, '\n');
 }
 
-static void print_text(const struct dns_answer *answer, struct buf *out)
+void cli_answer_text(const struct dns_answer *answer, struct buf *out)
 {
 	buf_printf(out, "%s: ", dns_security_name(answer->security));
 	print_outcome(answer, out);
@@ -238,7 +238,7 @@ static json_t *chain_json(const struct dns_answer *answer)
 	return chain;
 }
 
-static void print_json(const struct dns_answer *answer)
+json_t *cli_answer_json(const struct dns_answer *answer)
 {
 	bool failed = answer->outcome == DNS_FAILED;
 	json_t *json = json_pack(
@@ -260,7 +260,7 @@ static void print_json(const struct dns_answer *answer)
 		                    json_pack("{s:i, s:s, s:s}", "code", (int)answer->ede_code,
 		                              "name", dns_ede_name(answer->ede_code), "text",
 		                              answer->ede_text));
-	cli_put_json(json);
+	return json;
 }
 
 /* --- the command --- */
@@ -278,10 +278,10 @@ static int look_up(struct cli *cli, const struct cli_resolver *resolver, enum dn
 	if (!is_ok(status))
 		return cli_fail(cli, NULL, "%s", status.why);
 	if (cli->json) {
-		print_json(answer);
+		cli_put_json(cli_answer_json(answer));
 	} else {
 		buf_init(&text, SIZE_MAX);
-		print_text(answer, &text);
+		cli_answer_text(answer, &text);
 		cli_put(&text);
 		buf_done(&text);
 	}

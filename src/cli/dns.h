@@ -6,15 +6,16 @@
 #include "dns/stub.h"
 #include "dns/unbound.h"
 
-#define CLI_RESOLVER_OPTION                                                                        \
+#define CLI_LOOKUP_OPTIONS                                                                         \
+	{"resolver", "ADDRESS[:PORT]", CLI_ANY,                                                    \
+	 "Resolver to ask, instead of the servers of the world"},                                  \
+	        {"anchor", "FILE", CLI_ANY,                                                        \
+	         "Keys that validation begins at (/usr/share/dns/root.key)"},                      \
+	        {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},               \
+	        {"trust", NULL, CLI_ANY,                                                           \
+	         "Believe what the --resolver says of DNSSEC instead of validating"},              \
 	{                                                                                          \
-		"resolver", "ADDRESS[:PORT]", CLI_ANY,                                             \
-		        "Resolver to ask, instead of the servers of the world"                     \
-	}
-#define CLI_ANCHOR_OPTION                                                                          \
-	{                                                                                          \
-		"anchor", "FILE", CLI_ANY,                                                         \
-		        "Keys that validation begins at (/usr/share/dns/root.key)"                 \
+		"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"                             \
 	}
 
 struct cli_resolver {
@@ -27,3 +28,8 @@ struct cli_resolver {
 /* 0, or the failure's exit status when it is explained already. */
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver);
 void cli_resolver_done(struct cli_resolver *resolver);
+
+/* An answer in words: "secure: 2 MX records for 3600 s" and a line for each alias and record. */
+void cli_answer_text(const struct dns_answer *answer, struct buf *out);
+/* The same as an object with all there is. */
+json_t *cli_answer_json(const struct dns_answer *answer);
