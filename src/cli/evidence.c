@@ -6,13 +6,13 @@
 
 #include <time.h>
 
-/* Indents each line by two blanks. */
+/* The first line by two blanks, what belongs to it by four. */
 static void indent(struct slice text, struct buf *out)
 {
-	while (text.n > 0) {
+	for (bool first = true; text.n > 0; first = false) {
 		struct slice line;
 		(void)slice_cut(text, '\n', &line, &text);
-		buf_add_str(out, "  ");
+		buf_add_str(out, first ? "  " : "    ");
 		buf_add(out, line);
 		buf_add_byte(out, '\n');
 	}
@@ -89,6 +89,15 @@ static void say_record(const struct tls_tlsa *record, const struct tls_tlsa_find
 	buf_add_byte(out, '\n');
 }
 
+static bool needs_names(const struct delivery_dane *dane)
+{
+	for (size_t i = 0; i < dane->tls.n_records; i++)
+		if (dane->tls.records[i].usage == TLS_TLSA_DANE_TA &&
+		    dane->findings[i].kind == TLS_TLSA_UNTRIED)
+			return true;
+	return false;
+}
+
 void cli_say_dane(const struct delivery_dane *dane, const struct tls_tlsa_finding *findings,
                   struct buf *out)
 {
@@ -96,7 +105,7 @@ void cli_say_dane(const struct delivery_dane *dane, const struct tls_tlsa_findin
 	for (size_t i = 0; i < dane->tls.n_records; i++)
 		say_record(&dane->tls.records[i], findings ? &findings[i] : &dane->findings[i],
 		           out);
-	for (size_t i = 0; dane->n_usable > 0 && i < dane->tls.n_names; i++)
+	for (size_t i = 0; needs_names(dane) && i < dane->tls.n_names; i++)
 		buf_printf(out, "  name for usage 2: %s\n", dane->tls.names[i]);
 }
 
