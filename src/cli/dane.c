@@ -10,7 +10,7 @@
 #include <stdarg.h>
 
 #define DIAL_ARENA  ((size_t)64 * 1024 * 1024)
-#define RECORD_PORT 25
+#define RECORD_PORT 25u
 
 /* --- dane record --- */
 
