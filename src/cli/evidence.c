@@ -170,9 +170,9 @@ void cli_say_mtasts(const struct mtasts_found *found, struct buf *out)
 
 static json_t *policy_json(const struct mtasts_entry *entry)
 {
-	json_t *mx = json_array();
 	if (!entry->state.has_policy)
 		return json_null();
+	json_t *mx = json_array();
 	for (size_t i = 0; i < entry->policy.n_mx; i++)
 		json_array_append_new(mx, json_stringn((const char *)entry->policy.mx[i].p,
 		                                       entry->policy.mx[i].n));
