@@ -8,10 +8,10 @@
  */
 #include "tls/dane.h"
 
-#include "base/encode.h"
 #include "tls/certificate.h"
 #include "tls/key_private.h"
 #include "tls/openssl_status.h"
+#include "tls/tlsa_private.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -125,15 +125,11 @@ static void associate(struct associations *a, STACK_OF(X509) * sent)
 {
 	arena_init(&a->arena, ASSOCIATIONS_ARENA);
 	a->n = MIN(MAX(sk_X509_num(sent), 0), TLS_SENT_MAX);
-	for (int i = 0; i < a->n; i++) {
-		unsigned char *der = NULL;
-		int size = i2d_X509(sk_X509_value(sent, i), &der);
-		for (uint8_t s = 0; size > 0 && s < SELECTORS; s++)
+	for (int i = 0; i < a->n; i++)
+		for (uint8_t s = 0; s < SELECTORS; s++)
 			for (uint8_t m = 0; m < MATCHINGS; m++)
-				a->v[i][s][m] = tls_tlsa_association(slice_of(der, (size_t)size), s,
-				                                     m, &a->arena);
-		OPENSSL_free(der);
-	}
+				a->v[i][s][m] = tls_tlsa_association_of(sk_X509_value(sent, i), s,
+				                                        m, &a->arena);
 }
 
 /* The depth of the certificate that the usable record is of; of several the one that its usage

@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "tls/certificate.h"
 #include "tls/key_private.h"
+#include "tls/tlsa_private.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -161,13 +162,13 @@ static struct slice association_of_key(const X509_PUBKEY *key, uint8_t matching,
 	return association(der, n, matching, arena);
 }
 
-static struct slice association_of_certificate(X509 *cert, uint8_t selector, uint8_t matching,
-                                               struct arena *arena)
+struct slice tls_tlsa_association_of(X509 *certificate, uint8_t selector, uint8_t matching,
+                                     struct arena *arena)
 {
 	if (selector == TLS_TLSA_SPKI)
-		return association_of_key(X509_get_X509_PUBKEY(cert), matching, arena);
+		return association_of_key(X509_get_X509_PUBKEY(certificate), matching, arena);
 	unsigned char *der = NULL;
-	int n = i2d_X509(cert, &der);
+	int n = i2d_X509(certificate, &der);
 	return association(der, n, matching, arena);
 }
 
@@ -179,7 +180,7 @@ struct slice tls_tlsa_association(struct slice certificate_der, uint8_t selector
 	ERR_clear_error();
 	if (!cert || selector > TLS_TLSA_SPKI || matching > TLS_TLSA_SHA512)
 		return slice_empty();
-	return association_of_certificate(cert, selector, matching, arena);
+	return tls_tlsa_association_of(cert, selector, matching, arena);
 }
 
 static struct status refuse(struct arena *arena, const char *name, const char *why)
@@ -248,7 +249,7 @@ struct status tls_tlsa_of_pem(struct slice pem, const char *name, uint8_t usage,
 	if (!find_certificate(bio, is_authority, &cert))
 		return refuse(arena, name, "a certificate is damaged, or there are too many");
 	if (cert) {
-		record.bytes = association_of_certificate(cert, selector, matching, arena);
+		record.bytes = tls_tlsa_association_of(cert, selector, matching, arena);
 	} else {
 		(void)BIO_reset(bio);
 		TRY(of_public_key(bio, name, &record, arena));
