@@ -13,7 +13,7 @@
 #define CLI_FAILED 1
 #define CLI_USAGE  2
 
-#define CLI_ARGS_MAX       2     /* declared per command */
+#define CLI_ARGS_MAX       3     /* declared per command */
 #define CLI_OPTIONS_MAX    12    /* declared per command */
 #define CLI_WORDS_MAX      10000 /* given */
 #define CLI_DEFAULT_CONFIG "/etc/mailkeep"
@@ -77,12 +77,17 @@ struct cli {
 	unsigned width;          /* of the terminal */
 	const char *const *args; /* n_args words, within what the command declared */
 	size_t n_args;
+	const char *const *words; /* n_words, all behind the command's path */
+	size_t n_words;
 	const char *
 	        values[CLI_OPTIONS_MAX]; /* by position in the command's options; NULL: not given */
 };
 
 /* The value of an option ("" for a flag), NULL when it was not given. */
 const char *cli_option(const struct cli *cli, const char *name);
+/* For an option that may be given several times: the value of the next one from word *at on (0 at
+ * first; advanced behind it). False when there is no further one. */
+bool cli_option_next(const struct cli *cli, const char *name, size_t *at, const char **ret_value);
 
 /* Understands the words and runs the command. The whole of main(). */
 int cli_main(int argc, char **argv);
@@ -153,6 +158,9 @@ int cli_account_password(struct cli *cli);
 int cli_account_enable(struct cli *cli);
 int cli_account_disable(struct cli *cli);
 int cli_account_quota(struct cli *cli);
+int cli_client_key_add(struct cli *cli);
+int cli_client_key_rm(struct cli *cli);
+int cli_client_key_list(struct cli *cli);
 int cli_domain_add(struct cli *cli);
 int cli_domain_rm(struct cli *cli);
 int cli_domain_list(struct cli *cli);
@@ -165,12 +173,18 @@ int cli_address_find(struct cli *cli);
 int cli_alias_add(struct cli *cli);
 int cli_alias_rm(struct cli *cli);
 int cli_alias_list(struct cli *cli);
+int cli_dmarc_lookup(struct cli *cli);
+int cli_dmarc_parse(struct cli *cli);
+int cli_dmarc_verify(struct cli *cli);
 int cli_dns_lookup(struct cli *cli);
 int cli_dane_record(struct cli *cli);
 int cli_dane_dial(struct cli *cli);
 int cli_dane_dialmx(struct cli *cli);
 int cli_mtasts_lookup(struct cli *cli);
 int cli_tlsrpt_lookup(struct cli *cli);
+int cli_dnsbl_check(struct cli *cli);
+int cli_dnsbl_health(struct cli *cli);
+int cli_iprev(struct cli *cli);
 int cli_queue_list(struct cli *cli);
 int cli_queue_show(struct cli *cli);
 int cli_queue_dump(struct cli *cli);
@@ -192,6 +206,9 @@ int cli_queue_retired_show(struct cli *cli);
 int cli_rooms(struct cli *cli);
 int cli_sendmail(struct cli *cli);
 int cli_serve(struct cli *cli);
+int cli_spf_check(struct cli *cli);
+int cli_spf_lookup(struct cli *cli);
+int cli_spf_parse(struct cli *cli);
 int cli_localserve(struct cli *cli);
 int cli_version(struct cli *cli);
 int cli_help(struct cli *cli);

@@ -111,6 +111,39 @@ static void words_are_parsed(void **state)
 	}
 }
 
+static void options_may_come_several_times(void **state)
+{
+	static const char *const path[] = {"account", "add"};
+	static const char *const words[] = {"--full-name",
+	                                    "--json",
+	                                    "ada",
+	                                    "--json",
+	                                    "-",
+	                                    "--full-name=",
+	                                    "--full-name=B=C",
+	                                    "--config",
+	                                    "--full-name",
+	                                    "--",
+	                                    "--full-name",
+	                                    "D"};
+	static const char *const expected[] = {"--json", "", "B=C"};
+	const char *rest[N_ELEMENTS(words)], *value;
+	struct cli cli;
+	size_t n_path, at = 0;
+	bool help;
+	(void)state;
+	assert_int_equal(
+	        cli_parse(&cli, cli_find(path, 2, &n_path), words, N_ELEMENTS(words), rest, &help),
+	        0);
+	for (size_t i = 0; i < N_ELEMENTS(expected); i++) {
+		assert_true(cli_option_next(&cli, "full-name", &at, &value));
+		assert_string_equal(value, expected[i]);
+	}
+	assert_false(cli_option_next(&cli, "full-name", &at, &value));
+	at = 0;
+	assert_false(cli_option_next(&cli, "quota", &at, &value));
+}
+
 static void options_that_a_command_lacks_are_refused(void **state)
 {
 	(void)state;
@@ -350,6 +383,7 @@ int main(void)
 	        cmocka_unit_test(the_table_is_complete),
 	        cmocka_unit_test(no_command_hides_another),
 	        cmocka_unit_test(words_are_parsed),
+	        cmocka_unit_test(options_may_come_several_times),
 	        cmocka_unit_test(options_that_a_command_lacks_are_refused),
 	        cmocka_unit_test(the_nearest_command_is_found),
 	        cmocka_unit_test(completion_offers_what_may_follow),

@@ -1,7 +1,7 @@
 /* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
+#include "cli/checks.h"
 #include "cli/cli.h"
 #include "cli/dial.h"
-#include "cli/dns.h"
 #include "cli/secret.h"
 
 const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
@@ -24,6 +24,10 @@ const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
 #define LIVE_HELP                                                                                  \
 	"\n\nA running server takes the change over at once; otherwise it counts from the next "   \
 	"start."
+
+#define CLI_DISCOVERY_HELP                                                                         \
+	"How organizational domains are found: treewalk (RFC 9989, the default) or psl (public "   \
+	"suffix list, RFC 7489)"
 
 #define QUEUE_FILTERS                                                                              \
 	{"account", "ACCOUNT", CLI_ACCOUNT, "Of this account only"},                               \
@@ -145,6 +149,22 @@ const struct cli_command cli_commands[] = {
                  "mailkeep.yaml." LIVE_HELP,
          .examples = "mailkeep account quota ada 10GiB\nmailkeep account quota ada default",
          .run = cli_account_quota},
+        {"account clientkey add", "Let a TLS client certificate log a user in",
+         .args = {{"NAME", CLI_ACCOUNT}, {"KEY", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "KEY is a file with the certificate or its public key in PEM form, or the SHA-256 "
+                 "of "
+                 "the public key. Whoever proves in TLS to have the private key may log in by SASL "
+                 "EXTERNAL without a password, for mail and for submission. The certificate's "
+                 "names "
+                 "and dates do not count; a self-signed one will do." LIVE_HELP,
+         .examples = "mailkeep account clientkey add ada laptop.pem", .run = cli_client_key_add},
+        {"account clientkey rm", "Take a client certificate's key from a user",
+         .args = {{"NAME", CLI_ACCOUNT}, {"KEY", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "KEY as for `account clientkey add`." LIVE_HELP,
+         .examples = "mailkeep account clientkey rm ada laptop.pem", .run = cli_client_key_rm},
+        {"account clientkey list", "List users' client keys", .takes_config = true,
+         .has_json = true, .examples = "mailkeep account clientkey list --json",
+         .run = cli_client_key_list},
 
         {"domain add", "Receive mail for a domain", .args = {{"DOMAIN", CLI_ANY}},
          .options = {{"catchall", "ACCOUNT", CLI_ACCOUNT,
@@ -331,7 +351,7 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep secret list", .run = cli_secret_list},
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
-         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}}, .options = {CLI_LOOKUP_OPTIONS},
+         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS},
          .has_json = true,
          .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
                  "any script. The first line begins with secure (validated up to the trust "
@@ -344,6 +364,112 @@ const struct cli_command cli_commands[] = {
                      "mailkeep dns lookup TLSA _25._tcp.mail.example.org --json\n"
                      "mailkeep dns lookup A example.org --resolver 192.0.2.53",
          .run = cli_dns_lookup},
+
+        {"spf check", "Check whether a client may send mail under a name",
+         .args = {{"IP", CLI_ANY}, {"HELO", CLI_ANY}, {"MAILFROM", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"},
+                     {"receiver", "NAME", CLI_ANY, "Name of the host that receives the mail"}},
+         .has_json = true,
+         .help = "Does what the server does when a message comes in (RFC 7208). IP is the client's "
+                 "address, HELO what it calls itself, MAILFROM the address in MAIL FROM; \"\" or "
+                 "<> is that of notifications, for which the HELO name is checked. The first line "
+                 "begins with the result: none, neutral, pass, fail, softfail, temperror or "
+                 "permerror; below it stand the reason, the lookups with the DNSSEC status of "
+                 "each, "
+                 "the check of the HELO name and the header field that the server would write. The "
+                 "exit status is 0 whatever the result.",
+         .examples = "mailkeep spf check 192.0.2.1 mail.example.org ada@example.org\n"
+                     "mailkeep spf check 2001:db8::1 mail.example.org \"\" --json",
+         .run = cli_spf_check},
+        {"spf lookup", "Show and explain the SPF record of a domain", .args = {{"DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
+         .has_json = true,
+         .help = "The first line begins with found, none (no record), permerror (a record that "
+                 "cannot be used, or several) or temperror (no answer), and has the DNSSEC status. "
+                 "The exit status is 1 for the last two.",
+         .examples = "mailkeep spf lookup example.org", .run = cli_spf_lookup},
+        {"spf parse", "Explain an SPF record, or what is wrong with it",
+         .args = {{"RECORD", CLI_ANY}}, .has_json = true,
+         .help = "Nothing is looked up. A record that receivers could not use is shown with the "
+                 "place and the way to mend it; the exit status is 1 then.",
+         .examples = "mailkeep spf parse \"v=spf1 mx -all\"", .run = cli_spf_parse},
+        {"dmarc lookup", "Show what a domain's owner wishes to be done with forged mail",
+         .args = {{"DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS, {"discovery", "METHOD", CLI_ANY, CLI_DISCOVERY_HELP}},
+         .has_json = true,
+         .help = "Finds the DMARC record that applies to mail with this domain in From, as "
+                 "RFC 9989 says: its own, that of the organizational domain, or that of the public "
+                 "suffix. The first line begins with found, none, permerror or temperror. Below "
+                 "stand the record in words, the policy, whether reports may go to the addresses "
+                 "that it names, and every lookup with its DNSSEC status.",
+         .examples = "mailkeep dmarc lookup example.org\n"
+                     "mailkeep dmarc lookup mail.example.org --discovery psl --json",
+         .run = cli_dmarc_lookup},
+        {"dmarc verify", "Check a message by DMARC", .args = {{"FILE", CLI_ANY, true}},
+         .options = {CLI_RESOLVER_OPTIONS,
+                     {"discovery", "METHOD", CLI_ANY, CLI_DISCOVERY_HELP},
+                     {"ip", "ADDRESS", CLI_ANY,
+                      "Client that brought the message: iprev is checked"},
+                     {"helo", "NAME", CLI_ANY, "What the client called itself"},
+                     {"mail-from", "ADDRESS", CLI_ANY, "Sender in MAIL FROM"},
+                     {"spf", "DOMAIN=RESULT", CLI_ANY,
+                      "Result of SPF (may be given several times)"},
+                     {"dkim", "DOMAIN=RESULT", CLI_ANY,
+                      "Result of a DKIM signature (may be given several times)"},
+                     {"receiver", "NAME", CLI_ANY, "Name in Authentication-Results (localhost)"}},
+         .has_json = true,
+         .help = "Reads the message from FILE or standard input; its From field says whose domain "
+                 "is asked about. What SPF and DKIM found is told by --spf and --dkim, with "
+                 "results "
+                 "such as pass, fail, none or temperror. The first line begins with pass, fail, "
+                 "none, temperror or permerror; below stand the reason, the policy, every step "
+                 "with the DNSSEC status of each lookup, and the header field that the server "
+                 "would write. The exit status is 0 whatever the result.",
+         .examples = "mailkeep dmarc verify --dkim example.org=pass < message\n"
+                     "mailkeep dmarc verify --ip 192.0.2.1 --spf mail.example.org=pass message.eml",
+         .run = cli_dmarc_verify},
+        {"dmarc parse", "Explain a DMARC record, or what is wrong with it",
+         .args = {{"RECORD", CLI_ANY}}, .has_json = true,
+         .help = "Nothing is looked up. The first line begins with valid, defective (something in "
+                 "it is passed over, or it has no policy) or none (it is no DMARC record).",
+         .examples = "mailkeep dmarc parse \"v=DMARC1; p=reject; rua=mailto:dmarc@example.org\"",
+         .run = cli_dmarc_parse},
+
+        {"iprev", "Check whether the name of an address leads back to it",
+         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .help = "The first line begins with pass and the name, fail (no name leads back), "
+                 "permerror (no name) or temperror, and has the DNSSEC status of both directions.",
+         .examples = "mailkeep iprev 192.0.2.1", .run = cli_iprev},
+
+        {"dnsbl check", "Ask a block list about an address or a domain",
+         .args = {{"ZONE", CLI_ANY}, {"ADDRESS|DOMAIN", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .help = "The first line begins with listed, not-listed, failed (a lookup failed), refused "
+                 "(the list does not answer us), broken (it is no block list) or not-asked. A "
+                 "listing counts only when the list's test entries are as they must be.",
+         .examples = "mailkeep dnsbl check bl.example.org 192.0.2.1\n"
+                     "mailkeep dnsbl check dbl.example.org spam.example",
+         .run = cli_dnsbl_check},
+        {"dnsbl health", "Check whether a block list is one", .args = {{"ZONE", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTIONS,
+                     {"kind", "KIND", CLI_ANY, "ipv4, ipv6 or domain only (all of them)"}},
+         .has_json = true,
+         .help = "By the entries that every list must have and those that none may have (RFC 5782 "
+                 "section 5). A line for each kind of entries begins with healthy, silent (the "
+                 "list does not answer us), unknown or defective; healthy ones come first.",
+         .examples = "mailkeep dnsbl health bl.example.org\n"
+                     "mailkeep dnsbl health dbl.example.org --kind domain",
+         .run = cli_dnsbl_health},
 
         {"dane record", "Print the TLSA record of a certificate or public key",
          .args = {{"FILE", CLI_ANY}},
@@ -366,7 +492,7 @@ const struct cli_command cli_commands[] = {
          .options = {{"starttls", "smtp", CLI_ANY, "Begin in clear, as mail servers do"},
                      {"ehlo", "NAME", CLI_ANY, "Name to say (of this machine)"},
                      CLI_CA_OPTION,
-                     CLI_LOOKUP_OPTIONS},
+                     CLI_RESOLVER_OPTIONS},
          .has_json = true,
          .help = "The first line begins with verified (the certificate fits), mismatch (it does "
                  "not), unusable (no record can be used), none (there is no DANE) or failed (of "
@@ -385,7 +511,7 @@ const struct cli_command cli_commands[] = {
                      {"https-port", "N", CLI_ANY, "Port of the policy host (443)"},
                      {"ehlo", "NAME", CLI_ANY, "Name to say (of this machine)"},
                      CLI_CA_OPTION,
-                     CLI_LOOKUP_OPTIONS},
+                     CLI_RESOLVER_OPTIONS},
          .has_json = true,
          .help = "Decides as the server would, by MX records, MTA-STS and DANE, and connects to "
                  "each host as far as TLS; no message is sent. The first line begins with "
@@ -401,7 +527,7 @@ const struct cli_command cli_commands[] = {
         {"mtasts lookup", "Show the MTA-STS policy of a domain", .args = {{"DOMAIN", CLI_ANY}},
          .options = {{"port", "N", CLI_ANY, "Port of the policy host (443)"},
                      CLI_CA_OPTION,
-                     CLI_LOOKUP_OPTIONS},
+                     CLI_RESOLVER_OPTIONS},
          .has_json = true,
          .help = "The first line begins with enforce, testing or none (the policy's mode), absent "
                  "(none is announced), invalid (one is announced, but cannot be had or read) or "
@@ -411,7 +537,7 @@ const struct cli_command cli_commands[] = {
                  "mailkeep mtasts lookup example.org\nmailkeep mtasts lookup example.org --json",
          .run = cli_mtasts_lookup},
         {"tlsrpt lookup", "Show where a domain wants reports about TLS with its servers",
-         .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_LOOKUP_OPTIONS}, .has_json = true,
+         .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
          .help = "The first line begins with found, absent or unknown (the DNS did not tell).",
          .examples = "mailkeep tlsrpt lookup example.org", .run = cli_tlsrpt_lookup},
 

@@ -7,7 +7,9 @@
  *	{"command": "secret-set", "name": "n", "value": "..."}
  *	{"command": "secret-rm", "name": "n"}
  *	{"command": "secret-list"}
- * and the answer is {"ok": true, ...} or {"ok": false, "code": "not-found", "errors": ["...",
+ *	{"command": "dkim-generate", "domain": "example.org", "selector": "2026a", "type":
+ *"ed25519"} and the like (rooms/steward_dkim.h, rooms/steward_queue.h) and the answer is {"ok":
+ *true, ...} or {"ok": false, "code": "not-found", "errors": ["...",
  *...]}.
  */
 #pragma once

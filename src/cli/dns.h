@@ -6,16 +6,15 @@
 #include "dns/stub.h"
 #include "dns/unbound.h"
 
-#define CLI_LOOKUP_OPTIONS                                                                         \
-	{"resolver", "ADDRESS[:PORT]", CLI_ANY,                                                    \
-	 "Resolver to ask, instead of the servers of the world"},                                  \
-	        {"anchor", "FILE", CLI_ANY,                                                        \
-	         "Keys that validation begins at (/usr/share/dns/root.key)"},                      \
-	        {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},               \
-	        {"trust", NULL, CLI_ANY,                                                           \
-	         "Believe what the --resolver says of DNSSEC instead of validating"},              \
+#define CLI_RESOLVER_OPTION                                                                        \
 	{                                                                                          \
-		"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"                             \
+		"resolver", "ADDRESS[:PORT]", CLI_ANY,                                             \
+		        "Resolver to ask, instead of the servers of the world"                     \
+	}
+#define CLI_ANCHOR_OPTION                                                                          \
+	{                                                                                          \
+		"anchor", "FILE", CLI_ANY,                                                         \
+		        "Keys that validation begins at (/usr/share/dns/root.key)"                 \
 	}
 
 struct cli_resolver {

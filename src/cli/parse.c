@@ -161,6 +161,31 @@ static int take_option(struct parser *p, const char *const *words, size_t n_word
 	return 0;
 }
 
+/* The words were understood once, by take_option. */
+bool cli_option_next(const struct cli *cli, const char *name, size_t *at, const char **ret_value)
+{
+	struct cli scratch = {.command = cli->command};
+	struct parser p = {.cli = &scratch};
+	while (*at < cli->n_words) {
+		const char *word = cli->words[(*at)++];
+		struct slice given, value;
+		struct found_option found;
+		if (strcmp(word, "--") == 0)
+			*at = cli->n_words;
+		if (strncmp(word, "--", 2) != 0)
+			continue;
+		bool has_value = slice_cut(slice_str(word + 2), '=', &given, &value);
+		if (!find_option(&p, given, &found) || !found.option->value)
+			continue;
+		const char *text = has_value ? (const char *)value.p : cli->words[(*at)++];
+		if (slice_eq_str(given, name)) {
+			*ret_value = text;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --- arguments --- */
 
 static int check_count(const struct cli_command *command, size_t n)
@@ -197,7 +222,11 @@ int cli_parse(struct cli *cli, const struct cli_command *command, const char *co
 {
 	struct parser p = {.cli = cli};
 	bool options_end = false;
-	*cli = (struct cli){.command = command, .args = rest, .width = cli_terminal_width()};
+	*cli = (struct cli){.command = command,
+	                    .args = rest,
+	                    .width = cli_terminal_width(),
+	                    .words = words,
+	                    .n_words = n_words};
 	for (size_t i = 0; i < n_words; i++) {
 		if (!options_end && strcmp(words[i], "--") == 0) {
 			options_end = true;

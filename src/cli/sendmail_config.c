@@ -42,6 +42,10 @@ static const struct field fields[] = {
          "implicit (the default at port 465), starttls (else), or none (on loopback only); the "
          "certificate is always verified"},
         {"ca", FIELD_TEXT, AT(ca), 0, "file of certificates to trust besides the system's"},
+        {"certificate", FIELD_TEXT, AT(certificate), 0,
+         "file with a client certificate to show to the server, whose key logs in (EXTERNAL)"},
+        {"certificate_key", FIELD_TEXT, AT(certificate_key), 0,
+         "file with its private key; default: the file of the certificate"},
         {"user", FIELD_TEXT, AT(user), 0, "name to log in with"},
         {"password_file", FIELD_TEXT, AT(password_file), 0,
          "file whose first line is the password"},
@@ -183,9 +187,11 @@ static void check_together(struct reading *r, const struct yaml_node *root, bool
 		        "others can read this file, which holds a password");
 	if (c->host && !c->user && (c->password || c->password_file))
 		problem(r, root, slice_empty(), "there is a password and no user");
-	if (c->user && !c->password && !c->password_file)
+	if (c->user && !c->password && !c->password_file && !c->certificate)
 		problem(r, root, slice_empty(), "there is a user and no password");
-	if (!c->host && (c->user || c->port > 0 || c->ca))
+	if (c->certificate_key && !c->certificate)
+		problem(r, root, slice_empty(), "there is a certificate_key and no certificate");
+	if (!c->host && (c->user || c->port > 0 || c->ca || c->certificate))
 		problem(r, root, slice_empty(), "host is missing");
 }
 

@@ -27,6 +27,8 @@ struct sendmail_config {
 	const char *password_file;
 	const char *password;
 	const char *ca;
+	const char *certificate;
+	const char *certificate_key;
 	enum sasl_mechanism mechanisms[SASL_MECHANISM_COUNT];
 	size_t n_mechanisms;
 	const char *socket;

@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define CA_FILE_MAX  ((size_t)1024 * 1024)
+#define PEM_FILE_MAX ((size_t)1024 * 1024)
 #define DATA_TIMEOUT 10 /* times the usual timeout: servers check a message before they answer */
 
 struct submitting {
@@ -83,20 +83,40 @@ static size_t get_bindings(void *context, struct sasl_binding bindings[SASL_BIND
 	return n;
 }
 
+static struct status read_pem(struct submitting *t, const char *path, struct slice *ret_pem)
+{
+	struct os_fault fault = {.text = "cannot be read"};
+	CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return give_up(t, ERR_INVALID, "%s: %s", path, os_errno_text(errno));
+	if (!is_ok(file_read_fd(fd, PEM_FILE_MAX, t->s->arena, ret_pem, &fault)))
+		return give_up(t, ERR_INVALID, "%s: %s", path, fault.text);
+	return ok();
+}
+
 static struct status add_own_authority(struct submitting *t)
 {
 	struct slice pem;
-	struct os_fault fault = {.text = "cannot be read"};
-	CLEANUP(fd_close) int fd = open(t->config->ca, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return give_up(t, ERR_INVALID, "%s: %s", t->config->ca, os_errno_text(errno));
-	if (!is_ok(file_read_fd(fd, CA_FILE_MAX, t->s->arena, &pem, &fault)))
-		return give_up(t, ERR_INVALID, "%s: %s", t->config->ca, fault.text);
+	TRY(read_pem(t, t->config->ca, &pem));
 	struct tls_authorities *own = tls_authorities_new(t->authorities);
 	tls_authorities_unref(t->authorities);
 	t->authorities = own;
 	tls_authorities_set_text(own, pem);
 	return ok();
+}
+
+static struct status show_certificate(struct submitting *t)
+{
+	const struct sendmail_config *c = t->config;
+	const char *key_file = c->certificate_key ? c->certificate_key : c->certificate;
+	struct slice chain, key;
+	TRY(read_pem(t, c->certificate, &chain));
+	TRY(read_pem(t, key_file, &key));
+	struct status status = tls_client_set_certificate(t->tls_client, chain, key);
+	return is_ok(status) ? ok()
+	                     : give_up(t, ERR_INVALID, "%s: %s",
+	                               status.code == ERR_NOT_FOUND ? c->certificate : key_file,
+	                               status.why);
 }
 
 static struct status set_up_tls(struct submitting *t)
@@ -113,7 +133,9 @@ static struct status set_up_tls(struct submitting *t)
 	if (t->config->ca)
 		TRY(add_own_authority(t));
 	t->tls_client = tls_client_new(t->library, t->authorities);
-	return t->tls_client ? ok() : give_up(t, ERR_IO, "OpenSSL cannot be set up");
+	if (!t->tls_client)
+		return give_up(t, ERR_IO, "OpenSSL cannot be set up");
+	return t->config->certificate ? show_certificate(t) : ok();
 }
 
 static enum sendmail_tls tls_of(const struct sendmail_config *c)
@@ -231,10 +253,11 @@ static struct status log_in(struct submitting *t)
 {
 	const struct sendmail_config *c = t->config;
 	enum sasl_mechanism mechanism;
-	if (t->is_socket || !c->user)
+	if (t->is_socket || (!c->user && !c->certificate))
 		return ok();
 	const struct sasl_client_options credentials = {
-	        .user = slice_str(c->user),
+	        .user = slice_str(c->user), /* for EXTERNAL the one whose the key is, when empty */
+	        .has_certificate = c->certificate && stream_of(t)->tls.on,
 	        .password = secret_slice(&c->secret),
 	        .channel_verified = stream_of(t)->tls.on || t->loopback,
 	        .wanted = c->mechanisms,
@@ -243,7 +266,8 @@ static struct status log_in(struct submitting *t)
 	struct status status = smtp_client_auth(&t->client, &credentials, &mechanism);
 	if (!is_ok(status))
 		return refused(t, "login", status);
-	say(t, "logged in as %s with %s", c->user, sasl_mechanism_name(mechanism));
+	say(t, "logged in as %s with %s", c->user ? c->user : "the key's owner",
+	    sasl_mechanism_name(mechanism));
 	return ok();
 }
 

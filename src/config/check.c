@@ -686,6 +686,7 @@ struct status config_check(struct config *config, struct arena *arena,
 	check_postmaster(&c);
 	check_resolver(&c);
 	TRY(config_check_routes(config, arena, problems));
+	TRY(config_check_reception(config, arena));
 	TRY(enter_addresses(&c));
 	for (size_t i = 0; i < config->domains.n; i++)
 		check_catchall(&c, &config->domains.v[i]);

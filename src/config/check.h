@@ -11,3 +11,6 @@ struct status config_check(struct config *config, struct arena *arena,
 /* Transports and routes, of all levels (check_routes.c). `hostname_ascii` is there already. */
 struct status config_check_routes(struct config *config, struct arena *arena,
                                   struct config_problems *problems);
+
+/* check_reception.c: fills the canonical forms in. LIMIT past the arena's budget. */
+struct status config_check_reception(struct config *config, struct arena *arena);

@@ -221,6 +221,48 @@ struct config_resolver {
 	uint32_t max_lookups;
 };
 
+/* --- the checks of what comes in --- */
+
+enum config_dmarc { CONFIG_DMARC_OBEY, CONFIG_DMARC_QUARANTINE, CONFIG_DMARC_IGNORE };
+enum config_dmarc_discovery { CONFIG_DMARC_TREE_WALK, CONFIG_DMARC_PUBLIC_SUFFIX };
+
+/* In order of strength; as enum policy_action. */
+enum config_action { CONFIG_ACCEPT, CONFIG_JUNK, CONFIG_DEFER, CONFIG_REFUSE };
+
+#define CONFIG_LISTS_MAX       20 /* block lists */
+#define CONFIG_ARC_TRUSTED_MAX 1000
+
+struct config_reception {
+	bool checks;
+	uint64_t timeout_ms; /* for all lookups about one message */
+	enum config_dmarc dmarc;
+	enum config_dmarc_discovery dmarc_discovery;
+	enum config_action dmarc_error, dmarc_temporary, no_author, spf_fail, iprev_fail, listed;
+	struct config_texts address_lists, domain_lists; /* zones, as written */
+	struct config_texts arc_trusted;                 /* domains, as written */
+	/* The same as A-labels in lower case. */
+	const char **address_lists_ascii, **domain_lists_ascii, **arc_trusted_ascii;
+};
+
+enum config_exception_kind { CONFIG_EXCEPTION_LIST, CONFIG_EXCEPTION_FORWARD };
+
+#define CONFIG_EXCEPTIONS_MAX        200 /* of an account */
+#define CONFIG_EXCEPTION_DOMAINS_MAX 100
+
+/* Mail that an account expects by an indirect way. */
+struct config_exception {
+	struct config_text name;
+	enum config_exception_kind kind;
+	struct config_texts domains; /* as written; one of them is authenticated */
+	const char **domains_ascii;
+	struct config_text mailbox; /* "" for the usual one */
+};
+
+struct config_exceptions {
+	struct config_exception *v;
+	size_t n;
+};
+
 /* --- the way out: transports in mailkeep.yaml, routes in both files --- */
 
 #define CONFIG_TRANSPORTS_MAX 256
@@ -307,6 +349,7 @@ struct config_account {
 	struct config_texts client_keys;        /* fingerprints, see config_parse_key */
 	struct config_texts unix_users;         /* names or numbers */
 	bool enabled;
+	struct config_exceptions exceptions;
 	struct config_routes routes; /* for what the account sends */
 };
 
@@ -335,12 +378,40 @@ struct config_aliases {
 	size_t n;
 };
 
+/* Header and body, as in the c= tag of a signature (RFC 6376 section 3.5). */
+enum config_canonicalization {
+	CONFIG_RELAXED_RELAXED,
+	CONFIG_RELAXED_SIMPLE,
+	CONFIG_SIMPLE_RELAXED,
+	CONFIG_SIMPLE_SIMPLE,
+};
+
+#define CONFIG_DKIM_MAX         32 /* selectors of a domain */
+#define CONFIG_DKIM_HEADERS_MAX 64
+#define CONFIG_SELECTOR_MAX     63 /* bytes; one label */
+
+/* A DKIM key of the domain; the key itself is in the vault under domain and selector. */
+struct config_dkim {
+	struct config_text name; /* the selector */
+	bool sign;
+	enum config_canonicalization canonicalization;
+	struct config_texts headers; /* to be signed; empty: the usual ones */
+	bool oversign;               /* so that none of them can be added */
+	uint64_t expiry_ms;          /* 0: signatures do not expire */
+};
+
+struct config_dkims {
+	struct config_dkim *v;
+	size_t n;
+};
+
 struct config_domain {
 	struct config_text name; /* as written */
 	struct config_text catchall;
 	struct config_text subaddress_separator;
 	bool case_sensitive_localparts;
 	bool enabled;
+	struct config_dkims dkim;
 	struct config_routes routes;                   /* for senders of the domain */
 	const char *ascii;                             /* A-labels, lower case */
 	const struct config_account *catchall_account; /* resolved; at most one of the two is set */
@@ -370,6 +441,7 @@ struct config {
 	struct config_rooms rooms;
 	struct config_queue queue;
 	struct config_resolver resolver;
+	struct config_reception reception;
 	struct config_transports transports;
 	struct config_routes routes; /* the last level, for all */
 	struct config_domains domains;
@@ -466,6 +538,11 @@ bool config_has_unix_users(const struct config *config);
  * that allows it. Arguments as of config_lookup_address. */
 bool config_may_send_as(const struct config *config, const struct config_account *account,
                         struct slice localpart, struct slice domain);
+
+/* Whether it may send with any address of the domain (A-labels, lower case): whether the domain's
+ * DKIM keys may sign for it. */
+bool config_may_sign_for(const struct config *config, const struct config_account *account,
+                         struct slice domain);
 
 const struct config_domain *config_domain_find(const struct config *config, struct slice name);
 

@@ -8,6 +8,7 @@
 
 #include "config/bind.h"
 #include "config/name.h"
+#include "config/value.h"
 #include "config/yaml_edit.h"
 
 #include "os/fault.h"
@@ -277,14 +278,22 @@ static struct status find_key(const struct config_edit *edit, const char *sectio
 	return fail(ERR_NOT_FOUND, "there is no such entry");
 }
 
-/* The number of the address in a list; SIZE_MAX when it is not in it. */
+static bool same_key(const struct config_edit *edit, struct slice a, struct slice b)
+{
+	uint8_t key_a[CONFIG_KEY_SIZE], key_b[CONFIG_KEY_SIZE];
+	(void)edit;
+	return config_parse_key(a, key_a) && config_parse_key(b, key_b) &&
+	       memcmp(key_a, key_b, CONFIG_KEY_SIZE) == 0;
+}
+
+/* Its number in a list; SIZE_MAX when it is not in it. */
 static size_t find_item(const struct config_edit *edit, const struct yaml_node *list,
-                        const char *address)
+                        const char *wanted, same_name *same)
 {
 	size_t number = 0;
 	const struct yaml_node *item = list && list->kind == YAML_LIST ? list->first : NULL;
 	for (; item; item = item->next, number++)
-		if (same_address(edit, item->value, slice_str(address)))
+		if (same(edit, item->value, slice_str(wanted)))
 			return number;
 	return SIZE_MAX;
 }
@@ -409,6 +418,62 @@ struct status config_edit_domain_set(struct config_edit *edit, const char *name,
 	return set_field(edit, "domains", name, same_domain_name, field, value);
 }
 
+/* --- DKIM keys --- */
+
+static struct status dkim_path(struct config_edit *edit, const char *domain, const char *selector,
+                               struct yaml_path *ret_path)
+{
+	struct slice key;
+	begin(edit);
+	TRY(check_by(edit, "domains.*.dkim", selector));
+	TRY(find_key(edit, "domains", domain, same_domain_name, &key));
+	*ret_path = path3("domains", key, "dkim");
+	ret_path->v[ret_path->n++] = slice_str(selector);
+	return ok();
+}
+
+struct status config_edit_dkim_add(struct config_edit *edit, const char *domain,
+                                   const char *selector, bool sign)
+{
+	const char *flow = sign ? "{}" : "{sign: false}";
+	const struct yaml_pair pair = {selector, flow};
+	char all[CONFIG_SELECTOR_MAX + 20];
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	struct yaml_path map = path;
+	map.n--;
+	const struct yaml_node *there = yaml_doc_find(&edit->doc, &map);
+	if (there && there->kind == YAML_MAP)
+		return yaml_doc_add(&edit->doc, &path, &(struct yaml_new){.flow = flow});
+	if (!there)
+		return yaml_doc_add(&edit->doc, &map,
+		                    &(struct yaml_new){.fields = &pair, .n_fields = 1});
+	snprintf(all, sizeof(all), "{%s: %s}", selector, flow); /* "dkim:" alone */
+	return yaml_doc_set(&edit->doc, &map, all);
+}
+
+struct status config_edit_dkim_remove(struct config_edit *edit, const char *domain,
+                                      const char *selector)
+{
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	return yaml_doc_remove(&edit->doc, &path);
+}
+
+struct status config_edit_dkim_sign(struct config_edit *edit, const char *domain,
+                                    const char *selector, bool sign)
+{
+	struct yaml_path path;
+	TRY(dkim_path(edit, domain, selector, &path));
+	const struct yaml_node *there = yaml_doc_find(&edit->doc, &path);
+	if (!there)
+		return fail(ERR_NOT_FOUND, "the domain has no such selector");
+	if (there->kind != YAML_MAP) /* "2026a:" alone */
+		return yaml_doc_set(&edit->doc, &path, sign ? "{sign: true}" : "{sign: false}");
+	path.v[path.n++] = SLICE("sign");
+	return yaml_doc_set(&edit->doc, &path, sign ? "true" : "false");
+}
+
 /* --- accounts and addresses --- */
 
 struct status config_edit_account_add(struct config_edit *edit, const char *name,
@@ -438,24 +503,24 @@ struct status config_edit_account_set(struct config_edit *edit, const char *name
 }
 
 static struct status list_add(struct config_edit *edit, const struct yaml_path *path,
-                              const char *address)
+                              const char *item, same_name *same)
 {
 	struct buf flow;
-	if (find_item(edit, yaml_doc_find(&edit->doc, path), address) != SIZE_MAX)
+	if (find_item(edit, yaml_doc_find(&edit->doc, path), item, same) != SIZE_MAX)
 		return fail(ERR_EXISTS, "it is there already");
 	buf_init(&flow, 10000);
-	yaml_quote(slice_str(address), &flow);
+	yaml_quote(slice_str(item), &flow);
 	struct status status = buf_failed(&flow)
-	                               ? fail(ERR_LIMIT, "the address is too long")
+	                               ? fail(ERR_LIMIT, "the text is too long")
 	                               : yaml_doc_list_add(&edit->doc, path, buf_cstr(&flow));
 	buf_done(&flow);
 	return status;
 }
 
 static struct status list_remove(struct config_edit *edit, const struct yaml_path *path,
-                                 const char *address)
+                                 const char *item, same_name *same)
 {
-	size_t number = find_item(edit, yaml_doc_find(&edit->doc, path), address);
+	size_t number = find_item(edit, yaml_doc_find(&edit->doc, path), item, same);
 	if (number == SIZE_MAX)
 		return fail(ERR_NOT_FOUND, "it is not there");
 	return yaml_doc_list_remove(&edit->doc, path, number);
@@ -469,7 +534,7 @@ struct status config_edit_address_add(struct config_edit *edit, const char *acco
 	TRY(check_by(edit, "accounts.*.addresses", address));
 	TRY(find_key(edit, "accounts", account, same_text, &key));
 	struct yaml_path path = path3("accounts", key, "addresses");
-	return list_add(edit, &path, address);
+	return list_add(edit, &path, address, same_address);
 }
 
 struct status config_edit_address_remove(struct config_edit *edit, const char *address)
@@ -482,12 +547,36 @@ struct status config_edit_address_remove(struct config_edit *edit, const char *a
 	        accounts && accounts->kind == YAML_MAP ? accounts->first : NULL;
 	for (; entry; entry = entry->next) {
 		struct yaml_path list = path3("accounts", entry->key->value, "addresses");
-		if (find_item(edit, yaml_find(entry, list.v[2]), address) == SIZE_MAX)
+		if (find_item(edit, yaml_find(entry, list.v[2]), address, same_address) == SIZE_MAX)
 			continue;
 		TRY(check_address_unused(edit, slice_str(address)));
-		return list_remove(edit, &list, address);
+		return list_remove(edit, &list, address, same_address);
 	}
 	return fail(ERR_NOT_FOUND, "no account has such an address");
+}
+
+/* --- client keys --- */
+
+struct status config_edit_client_key_add(struct config_edit *edit, const char *account,
+                                         const char *key)
+{
+	struct slice name;
+	begin(edit);
+	TRY(check_by(edit, "accounts.*.client_keys", key));
+	TRY(find_key(edit, "accounts", account, same_text, &name));
+	struct yaml_path path = path3("accounts", name, "client_keys");
+	return list_add(edit, &path, key, same_key);
+}
+
+struct status config_edit_client_key_remove(struct config_edit *edit, const char *account,
+                                            const char *key)
+{
+	struct slice name;
+	begin(edit);
+	TRY(check_by(edit, "accounts.*.client_keys", key));
+	TRY(find_key(edit, "accounts", account, same_text, &name));
+	struct yaml_path path = path3("accounts", name, "client_keys");
+	return list_remove(edit, &path, key, same_key);
 }
 
 /* --- aliases --- */
@@ -523,7 +612,7 @@ struct status config_edit_member_add(struct config_edit *edit, const char *alias
 	TRY(check_by(edit, "aliases.*.members", member));
 	TRY(find_key(edit, "aliases", alias, same_address, &key));
 	struct yaml_path path = path3("aliases", key, "members");
-	return list_add(edit, &path, member);
+	return list_add(edit, &path, member, same_address);
 }
 
 struct status config_edit_member_remove(struct config_edit *edit, const char *alias,
@@ -533,7 +622,7 @@ struct status config_edit_member_remove(struct config_edit *edit, const char *al
 	begin(edit);
 	TRY(find_key(edit, "aliases", alias, same_address, &key));
 	struct yaml_path path = path3("aliases", key, "members");
-	return list_remove(edit, &path, member);
+	return list_remove(edit, &path, member, same_address);
 }
 
 /* --- commit --- */

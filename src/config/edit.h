@@ -44,6 +44,14 @@ struct status config_edit_domain_remove(struct config_edit *edit, const char *na
 struct status config_edit_domain_set(struct config_edit *edit, const char *name, const char *field,
                                      const char *value);
 
+/* DKIM keys, by selector. NOT_FOUND for the domain, or for the selector. */
+struct status config_edit_dkim_add(struct config_edit *edit, const char *domain,
+                                   const char *selector, bool sign);
+struct status config_edit_dkim_remove(struct config_edit *edit, const char *domain,
+                                      const char *selector);
+struct status config_edit_dkim_sign(struct config_edit *edit, const char *domain,
+                                    const char *selector, bool sign);
+
 struct status config_edit_account_add(struct config_edit *edit, const char *name,
                                       const char *const *addresses, size_t n_addresses,
                                       const struct config_edit_field *fields, size_t n_fields);
@@ -55,6 +63,12 @@ struct status config_edit_account_set(struct config_edit *edit, const char *name
 struct status config_edit_address_add(struct config_edit *edit, const char *account,
                                       const char *address);
 struct status config_edit_address_remove(struct config_edit *edit, const char *address);
+
+/* Public keys of TLS client certificates (config_parse_key); however they are written. */
+struct status config_edit_client_key_add(struct config_edit *edit, const char *account,
+                                         const char *key);
+struct status config_edit_client_key_remove(struct config_edit *edit, const char *account,
+                                            const char *key);
 
 struct status config_edit_alias_add(struct config_edit *edit, const char *address,
                                     const char *const *members, size_t n_members);

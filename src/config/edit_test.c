@@ -62,6 +62,11 @@ enum op {
 	ALIAS_RM,
 	MEMBER_ADD,
 	MEMBER_RM,
+	KEY_ADD,
+	KEY_RM,
+	DKIM_ADD,
+	DKIM_RM,
+	DKIM_SIGN,
 };
 
 static struct status run(struct config_edit *edit, enum op op, const char *a, const char *b,
@@ -95,9 +100,26 @@ static struct status run(struct config_edit *edit, enum op op, const char *a, co
 		return config_edit_member_add(edit, a, b);
 	case MEMBER_RM:
 		return config_edit_member_remove(edit, a, b);
+	case KEY_ADD:
+		return config_edit_client_key_add(edit, a, b);
+	case KEY_RM:
+		return config_edit_client_key_remove(edit, a, b);
+	case DKIM_ADD:
+		return config_edit_dkim_add(edit, a, b, c == NULL);
+	case DKIM_RM:
+		return config_edit_dkim_remove(edit, a, b);
+	case DKIM_SIGN:
+		return config_edit_dkim_sign(edit, a, b, c == NULL);
 	}
 	abort();
 }
+
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define KEY_COLONS                                                                                 \
+	"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:"  \
+	"DD:EE:FF"
+
+#define ME "accounts: {me: }\n"
 
 struct change {
 	const char *before;
@@ -307,6 +329,50 @@ static const struct change changes[] = {
          "    members: [a@e.org]\n",
          ALIAS_RM, "x@e.org", NULL, NULL,
          "domains: {e.org: }\naccounts: {me: {addresses: [a@e.org]}}\naliases:\n"},
+        /* DKIM keys */
+        {ME "domains:\n  e.org:\n", DKIM_ADD, "E.org", "2026a", NULL,
+         ME "domains:\n  e.org:\n    dkim:\n      2026a: {}\n"},
+        {ME "domains:\n  e.org: # ours\n    enabled: true\n", DKIM_ADD, "e.org", "2026a", "later",
+         ME
+         "domains:\n  e.org: # ours\n    enabled: true\n    dkim:\n      2026a: {sign: false}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a: {} # old\n", DKIM_ADD, "e.org", "b", NULL,
+         ME "domains:\n  e.org:\n    dkim:\n      a: {} # old\n      b: {}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a: {}\n      b: {}\n", DKIM_RM, "e.org", "a",
+         NULL, ME "domains:\n  e.org:\n    dkim:\n      b: {}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a: {}\n", DKIM_SIGN, "e.org", "a", "no",
+         ME "domains:\n  e.org:\n    dkim:\n      a:\n        sign: false\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a: {sign: false}\n", DKIM_SIGN, "e.org", "a",
+         NULL, ME "domains:\n  e.org:\n    dkim:\n      a: {sign: true}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a:\n        oversign: false\n", DKIM_SIGN,
+         "e.org", "a", "no",
+         ME
+         "domains:\n  e.org:\n    dkim:\n      a:\n        oversign: false\n        sign: false\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a:\n", DKIM_SIGN, "e.org", "a", "no",
+         ME "domains:\n  e.org:\n    dkim:\n      a: {sign: false}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n", DKIM_ADD, "e.org", "a", NULL,
+         ME "domains:\n  e.org:\n    dkim: {a: {}}\n"},
+        {ME "domains: {e.org: {dkim: {a: {}}}}\n", DKIM_ADD, "e.org", "b", "later",
+         ME "domains: {e.org: {dkim: {a: {}, b: {sign: false}}}}\n"},
+        {ME "domains:\n  e.org:\n    dkim:\n      a: {}\n", DKIM_ADD, "e.org", "a", NULL, NULL,
+         ERR_EXISTS},
+        {ME "domains:\n  e.org:\n", DKIM_RM, "e.org", "a", NULL, NULL, ERR_NOT_FOUND},
+        {ME "domains:\n  e.org:\n", DKIM_SIGN, "e.org", "a", NULL, NULL, ERR_NOT_FOUND},
+        {ME "domains:\n  e.org:\n", DKIM_ADD, "e.net", "a", NULL, NULL, ERR_NOT_FOUND},
+        {ME "domains:\n  e.org:\n", DKIM_ADD, "e.org", "a.b", NULL, NULL, ERR_SYNTAX},
+        {ME "domains:\n  e.org:\n", DKIM_ADD, "e.org", "A", NULL, NULL, ERR_SYNTAX},
+        /* client keys */
+        {"accounts:\n  me:\n", KEY_ADD, "me", "sha256:" KEY, NULL,
+         "accounts:\n  me:\n    client_keys: [\"sha256:" KEY "\"]\n"},
+        {"accounts:\n  me:\n    client_keys: [SHA256:" KEY_COLONS "]\n", KEY_RM, "me", KEY, NULL,
+         "accounts:\n  me:\n    client_keys: []\n"},
+        {"accounts:\n  me:\n    client_keys: [SHA256:" KEY_COLONS "]\n", KEY_ADD, "me", KEY, NULL,
+         NULL, ERR_EXISTS},
+        {"accounts:\n  me:\n    client_keys: [" KEY "]\n  you:\n", KEY_ADD, "you", KEY, NULL, NULL,
+         ERR_INVALID},
+        {"accounts:\n  me:\n", KEY_RM, "me", KEY, NULL, NULL, ERR_NOT_FOUND},
+        {"accounts:\n  me:\n", KEY_ADD, "you", KEY, NULL, NULL, ERR_NOT_FOUND},
+        {"accounts:\n  me:\n", KEY_ADD, "me", KEY "0", NULL, NULL, ERR_SYNTAX},
+        {"accounts:\n  me:\n", KEY_ADD, "me", "", NULL, NULL, ERR_SYNTAX},
         /* refused */
         {BLOCK, DOMAIN_ADD, "Example.ORG", NULL, NULL, NULL, ERR_EXISTS},
         {BLOCK, DOMAIN_ADD, "exa mple", NULL, NULL, NULL, ERR_SYNTAX},

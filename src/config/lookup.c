@@ -290,6 +290,14 @@ bool config_has_unix_users(const struct config *config)
 	return config->tables->has_unix_users;
 }
 
+static bool is_target(const struct config_alias *alias, const struct config_account *account)
+{
+	for (size_t i = 0; i < alias->n_targets; i++)
+		if (alias->targets[i].account == account)
+			return true;
+	return false;
+}
+
 bool config_may_send_as(const struct config *config, const struct config_account *account,
                         struct slice localpart, struct slice domain)
 {
@@ -299,8 +307,33 @@ bool config_may_send_as(const struct config *config, const struct config_account
 		return found.account == account;
 	if (found.kind != CONFIG_LOOKUP_ALIAS || !found.alias->allow_from)
 		return false;
-	for (size_t i = 0; i < found.alias->n_targets; i++)
-		if (found.alias->targets[i].account == account)
+	return is_target(found.alias, account);
+}
+
+static bool is_in_domain(struct slice address, const struct config_domain *domain,
+                         const struct config *config)
+{
+	struct slice localpart, name;
+	return config_address_split(address, &localpart, &name) &&
+	       config_domain_find(config, name) == domain;
+}
+
+bool config_may_sign_for(const struct config *config, const struct config_account *account,
+                         struct slice name)
+{
+	const struct config_domain *domain = config_domain_find(config, name);
+	if (!domain)
+		return false;
+	if (domain->catchall_account == account)
+		return true;
+	for (size_t i = 0; i < account->addresses.n; i++)
+		if (is_in_domain(config_slice(&account->addresses.v[i]), domain, config))
 			return true;
+	for (size_t i = 0; i < config->aliases.n; i++) {
+		const struct config_alias *alias = &config->aliases.v[i];
+		if (alias->allow_from && is_target(alias, account) &&
+		    is_in_domain(slice_str(alias->address), domain, config))
+			return true;
+	}
 	return false;
 }

@@ -41,6 +41,8 @@ static const struct config_format unix_user = {"Unix user", config_check_unix_us
 static const struct config_format login = {"login name", config_check_login};
 static const struct config_format reply_text = {"text", config_check_reply_text};
 
+static const struct config_format selector = {"selector", config_check_selector};
+static const struct config_format field_name = {"field name", config_check_field_name};
 static const struct config_format server = {"IP address", config_check_server};
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
@@ -52,6 +54,16 @@ static const char *const transport_kinds[] = {"direct", "smtp", "submission",
                                               "socks",  "fail", NULL};
 static const char *const tls_policies[] = {"default",  "none",     "opportunistic",
                                            "required", "implicit", NULL};
+static const char *const dmarc_words[] = {"obey", "quarantine", "ignore", NULL};
+static const char *const dmarc_discoveries[] = {"treewalk", "psl", NULL};
+static const char *const actions[] = {"accept", "junk", "defer", "refuse", NULL};
+static const char *const exception_kinds[] = {"list", "forward", NULL};
+_Static_assert(CONFIG_DMARC_IGNORE == 2 && CONFIG_DMARC_PUBLIC_SUFFIX == 1 && CONFIG_REFUSE == 3 &&
+                       CONFIG_EXCEPTION_FORWARD == 1,
+               "the names are in the order of the enums");
+static const char *const canonicalizations[] = {"relaxed/relaxed", "relaxed/simple",
+                                                "simple/relaxed", "simple/simple", NULL};
+_Static_assert(CONFIG_SIMPLE_SIMPLE == 3, "the names are in the order of the enum");
 static const char *const families[] = {"both", "ipv4", "ipv6", NULL};
 _Static_assert(CONFIG_TRANSPORT_FAIL == 4 && CONFIG_TLS_IMPLICIT == 4 && CONFIG_FAMILY_IPV6 == 2,
                "the names are in the order of the enums");
@@ -64,6 +76,8 @@ _Static_assert(CONFIG_LOG_ERROR == 3 && CONFIG_LOG_JSON == 1 && CONFIG_PLAIN_LOG
 #define ACCOUNT_AT(member)   offsetof(struct config_account, member)
 #define ALIAS_AT(member)     offsetof(struct config_alias, member)
 #define TRANSPORT_AT(member) offsetof(struct config_transport, member)
+#define EXCEPTION_AT(member) offsetof(struct config_exception, member)
+#define DKIM_AT(member)      offsetof(struct config_dkim, member)
 #define ROUTE_AT(member)     offsetof(struct config_route, member)
 #define ELEMENT(type)        .element_size = sizeof(struct type)
 
@@ -371,6 +385,62 @@ const struct config_field config_fields[] = {
          .doc = "Most lookups under way at one time; three quarters of them for mail that comes "
                 "in. One more is a temporary failure at once."},
 
+        {CONFIG_SERVER, "reception", CONFIG_GROUP,
+         .doc = "How mail from other servers is checked, and what becomes of it. What was found "
+                "stands in the message's Authentication-Results, and `mailkeep message explain` "
+                "tells it in words. `junk` delivers into the account's Junk mailbox; `defer` asks "
+                "the sender to come again; `refuse` tells him why."},
+        {CONFIG_SERVER, "reception.checks", CONFIG_BOOL, AT(reception.checks), "true",
+         .doc = "Whether anything is checked at all."},
+        {CONFIG_SERVER, "reception.timeout", CONFIG_DURATION, AT(reception.timeout_ms), "20s",
+         .min = 100, .max = 120000,
+         .doc = "How long all questions to the DNS about one message may take. What is not known "
+                "then is a temporary error."},
+        {CONFIG_SERVER, "reception.dmarc", CONFIG_ENUM, AT(reception.dmarc), "obey",
+         .choices = dmarc_words,
+         .doc = "`obey`: mail that fails DMARC is refused or put with the junk as the owner of the "
+                "author's domain wishes. What was passed on by a mailing list or server that says "
+                "so under its own authenticated name is put with the junk instead of refused. "
+                "`quarantine`: never refused. `ignore`: only noted."},
+        {CONFIG_SERVER, "reception.dmarc_discovery", CONFIG_ENUM, AT(reception.dmarc_discovery),
+         "treewalk", .choices = dmarc_discoveries,
+         .doc = "How the organization behind a domain is found: `treewalk` as RFC 9989 has it, or "
+                "`psl` by the public suffix list."},
+        {CONFIG_SERVER, "reception.dmarc_error", CONFIG_ENUM, AT(reception.dmarc_error), "accept",
+         .choices = actions, .doc = "For a DMARC record that is of no use."},
+        {CONFIG_SERVER, "reception.dmarc_temporary", CONFIG_ENUM, AT(reception.dmarc_temporary),
+         "accept", .choices = actions,
+         .doc = "For a DMARC record that cannot be looked up for now, or whose DNSSEC signature is "
+                "bogus."},
+        {CONFIG_SERVER, "reception.no_author", CONFIG_ENUM, AT(reception.no_author), "accept",
+         .choices = actions,
+         .doc = "For a message whose From does not name exactly one domain: none, several From "
+                "fields, several domains, something malformed."},
+        {CONFIG_SERVER, "reception.spf_fail", CONFIG_ENUM, AT(reception.spf_fail), "accept",
+         .choices = actions,
+         .doc = "When the sender's domain says that the client may not send for it, and DMARC does "
+                "not pass. Mail that is passed on often fails SPF."},
+        {CONFIG_SERVER, "reception.iprev_fail", CONFIG_ENUM, AT(reception.iprev_fail), "accept",
+         .choices = actions,
+         .doc = "When the client's address has no name, or one that does not lead back to it."},
+        {CONFIG_SERVER, "reception.listed", CONFIG_ENUM, AT(reception.listed), "refuse",
+         .choices = actions,
+         .doc = "For clients and domains that are on one of the block lists below. A list whose "
+                "own test entries are not as they must be lists nobody."},
+        {CONFIG_SERVER, "reception.address_lists", CONFIG_TEXTS, AT(reception.address_lists),
+         .max = CONFIG_LISTS_MAX, .format = &hostname,
+         .doc = "Zones of block lists of IP addresses (RFC 5782) that clients are looked up in.",
+         .example = "[bl.example.org]"},
+        {CONFIG_SERVER, "reception.domain_lists", CONFIG_TEXTS, AT(reception.domain_lists),
+         .max = CONFIG_LISTS_MAX, .format = &hostname,
+         .doc = "Zones of block lists of domains, for the domains in MAIL FROM and From.",
+         .example = "[dbl.example.org]"},
+        {CONFIG_SERVER, "reception.arc_trusted", CONFIG_TEXTS, AT(reception.arc_trusted),
+         .max = CONFIG_ARC_TRUSTED_MAX, .format = &hostname,
+         .doc = "Domains whose ARC seals are believed: where such a server has seen DMARC pass, it "
+                "passes here, although the message was changed on its way.",
+         .example = "[lists.example.org]"},
+
         {CONFIG_SERVER, "transports", CONFIG_MAP, AT(transports), .max = CONFIG_TRANSPORTS_MAX,
          .format = &name, ELEMENT(config_transport),
          .doc = "Ways by which mail leaves, for `routes` to choose from. Mail that no route "
@@ -462,6 +532,31 @@ const struct config_field config_fields[] = {
         {CONFIG_DOMAINS, "domains.*.enabled", CONFIG_BOOL, DOMAIN_AT(enabled), "true",
          .doc = "Whether mail to the domain is received. If not, senders are told to try later."},
 
+        {CONFIG_DOMAINS, "domains.*.dkim", CONFIG_MAP, DOMAIN_AT(dkim), .max = CONFIG_DKIM_MAX,
+         .format = &selector, ELEMENT(config_dkim),
+         .doc = "DKIM keys of the domain, by selector. `mailkeep dkim key add` makes a key in the "
+                "vault, writes it down here, and prints the DNS record that it needs. What the "
+                "domain's users send is signed with each of them that has `sign`."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.sign", CONFIG_BOOL, DKIM_AT(sign), "true",
+         .doc = "Whether the key signs. A key that does not yet, or no more, stays in the DNS."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.canonicalization", CONFIG_ENUM,
+         DKIM_AT(canonicalization), "relaxed/relaxed", .choices = canonicalizations,
+         .doc = "Which changes on the way a signature bears, in header and body: none (simple), or "
+                "those of blanks (relaxed)."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.headers", CONFIG_TEXTS, DKIM_AT(headers),
+         .max = CONFIG_DKIM_HEADERS_MAX, .format = &field_name,
+         .doc = "Header fields that are signed, From always. Without the list, those that a person "
+                "or a mail program goes by.",
+         .example = "[From, To, Subject, Date, Message-ID]"},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.oversign", CONFIG_BOOL, DKIM_AT(oversign), "true",
+         .doc = "Whether these fields are signed once more than they occur, so that nobody can add "
+                "another Subject or From."},
+        {CONFIG_DOMAINS, "domains.*.dkim.*.expiry", CONFIG_DURATION, DKIM_AT(expiry_ms), "0s",
+         .max = 366 * (uint64_t)86400000,
+         .doc = "After which time a signature is void; 0s: never. Mail may lie in a queue for a "
+                "week.",
+         .example = "14d"},
+
         ROUTES(CONFIG_DOMAINS, "domains.*.routes", DOMAIN_AT(routes),
                "Routes for mail from senders of the domain; see `routes` in mailkeep.yaml."),
 
@@ -510,6 +605,23 @@ const struct config_field config_fields[] = {
         {CONFIG_DOMAINS, "accounts.*.enabled", CONFIG_BOOL, ACCOUNT_AT(enabled), "true",
          .doc = "Whether the account may log in and gets mail. If not, senders are told to try "
                 "later."},
+        {CONFIG_DOMAINS, "accounts.*.exceptions", CONFIG_MAP, ACCOUNT_AT(exceptions),
+         .max = CONFIG_EXCEPTIONS_MAX, .format = &name, ELEMENT(config_exception),
+         .doc = "Mail that the account expects by indirect ways, and that must not be turned away "
+                "for it. The first whose domains are authenticated by SPF or DKIM counts."},
+        {CONFIG_DOMAINS, "accounts.*.exceptions.*.kind", CONFIG_ENUM, EXCEPTION_AT(kind), "list",
+         .choices = exception_kinds,
+         .doc = "`list`: a mailing list: DMARC of the author is not asked for. `forward`: a server "
+                "that passes mail on to here: neither DMARC nor SPF, reverse names and block lists "
+                "count."},
+        {CONFIG_DOMAINS, "accounts.*.exceptions.*.domains", CONFIG_TEXTS, EXCEPTION_AT(domains),
+         .min = 1, .max = CONFIG_EXCEPTION_DOMAINS_MAX, .required = true, .format = &hostname,
+         .doc = "Domains of the list or server, with all below them; one of them must be "
+                "authenticated.",
+         .example = "[lists.example.org]"},
+        {CONFIG_DOMAINS, "accounts.*.exceptions.*.mailbox", CONFIG_TEXT, EXCEPTION_AT(mailbox),
+         .format = &text, .doc = "Mailbox for such mail; without it, the Inbox.",
+         .example = "Lists"},
         ROUTES(CONFIG_DOMAINS, "accounts.*.routes", ACCOUNT_AT(routes),
                "Routes for mail that the account sends; see `routes` in mailkeep.yaml."),
 

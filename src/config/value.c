@@ -204,6 +204,27 @@ struct status config_check_name_or_empty(struct slice s)
 	return s.n == 0 ? ok() : config_check_name(s);
 }
 
+struct status config_check_selector(struct slice s)
+{
+	bool good = s.n > 0 && s.n <= CONFIG_SELECTOR_MAX && s.p[0] != '-';
+	for (size_t i = 0; good && i < s.n; i++)
+		good = (s.p[i] >= 'a' && s.p[i] <= 'z') || ascii_is_digit(s.p[i]) ||
+		       s.p[i] == '-' || s.p[i] == '_';
+	return good ? ok()
+	            : fail(ERR_SYNTAX, "must be a selector: up to 63 of a-z, 0-9, '-' and '_'");
+}
+
+/* RFC 5322 section 2.2. */
+struct status config_check_field_name(struct slice s)
+{
+	bool good = s.n > 0 && s.n <= 76;
+	for (size_t i = 0; good && i < s.n; i++)
+		good = s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != ':' && s.p[i] != ';' &&
+		       s.p[i] != '|';
+	return good ? ok()
+	            : fail(ERR_SYNTAX, "must be the name of a header field, such as Subject");
+}
+
 struct status config_check_host(struct slice s)
 {
 	uint8_t bytes[16];

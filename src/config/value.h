@@ -38,6 +38,8 @@ struct status config_check_mechanism(struct slice s);    /* SASL, for a login el
 struct status config_check_login(struct slice s);        /* a name to log in with elsewhere */
 struct status config_check_reply_text(struct slice s);   /* of an SMTP reply */
 
+struct status config_check_selector(struct slice s); /* of DKIM: one label in lower case */
+struct status config_check_field_name(struct slice s);
 struct status config_check_key(struct slice s);       /* see config_parse_key */
 struct status config_check_unix_user(struct slice s); /* name or number of a Unix user */
 

@@ -589,6 +589,7 @@ struct status yaml_doc_set(struct yaml_doc *doc, const struct yaml_path *path, c
 	node->kind = value->kind;
 	node->value = value->value;
 	node->n = value->n;
+	node->first = value->first;
 	return finish(doc, before);
 }
 

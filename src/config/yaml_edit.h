@@ -20,7 +20,7 @@ struct status yaml_doc_init(struct yaml_doc *doc, struct slice text, const char 
                             struct config_problems *problems);
 void yaml_doc_done(struct yaml_doc *doc);
 
-#define YAML_PATH_MAX 4
+#define YAML_PATH_MAX 5
 
 /* Keys from the root down. */
 struct yaml_path {
@@ -48,7 +48,8 @@ struct status yaml_doc_add(struct yaml_doc *doc, const struct yaml_path *path,
                            const struct yaml_new *value);
 /* Takes the entry away. */
 struct status yaml_doc_remove(struct yaml_doc *doc, const struct yaml_path *path);
-/* Replaces a scalar, or adds the entry when it is missing. flow: see struct yaml_new. */
+/* Replaces a scalar or nothing ("key:"), or adds the entry when it is missing. flow: see struct
+ * yaml_new. */
 struct status yaml_doc_set(struct yaml_doc *doc, const struct yaml_path *path, const char *flow);
 /* Puts a scalar at the end of the list; a missing or empty list is made. */
 struct status yaml_doc_list_add(struct yaml_doc *doc, const struct yaml_path *path,

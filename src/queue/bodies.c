@@ -133,7 +133,15 @@ static struct status open_file(struct queue *queue, int64_t message, uint64_t si
 	return ok();
 }
 
-static struct status open_body(struct queue *queue, struct db *db, int64_t message, int *ret_fd)
+struct stored_body {
+	bool is_file;
+	uint64_t size;
+	uint8_t sum[SUM_SIZE];
+};
+
+/* One in a file is only looked up: it is read when the lock is free again. */
+static struct status find_body(struct db *db, int64_t message, struct stored_body *ret_body,
+                               int *ret_fd)
 {
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
 	bool row = false;
@@ -145,12 +153,15 @@ static struct status open_body(struct queue *queue, struct db *db, int64_t messa
 	TRY(db_step(stmt, &row));
 	if (!row)
 		return fail(ERR_NOT_FOUND, "there is no such message");
-	uint64_t size = (uint64_t)db_int(stmt, 1);
 	struct slice sum = db_bytes(stmt, 2);
-	if (db_int(stmt, 0))
-		return open_file(queue, message, size, sum, ret_fd);
+	if (sum.n != SUM_SIZE)
+		return damaged();
+	*ret_body = (struct stored_body){db_int(stmt, 0) != 0, (uint64_t)db_int(stmt, 1), {0}};
+	memcpy(ret_body->sum, sum.p, SUM_SIZE);
 	struct slice bytes = db_bytes(stmt, 3);
-	if (bytes.n != size)
+	if (ret_body->is_file)
+		return ok();
+	if (bytes.n != ret_body->size)
 		return damaged();
 	TRY(check_bytes(bytes, sum));
 	return memfd_new_sealed("message", bytes, ret_fd);
@@ -158,10 +169,13 @@ static struct status open_body(struct queue *queue, struct db *db, int64_t messa
 
 struct status queue_body(struct queue *queue, int64_t message, int *ret_fd)
 {
+	struct stored_body body;
 	TRY(reader_lock(queue, &queue->deliveries));
-	struct status status = open_body(queue, queue->deliveries.db, message, ret_fd);
+	struct status status = find_body(queue->deliveries.db, message, &body, ret_fd);
 	reader_unlock(&queue->deliveries);
-	return status;
+	if (!is_ok(status) || !body.is_file)
+		return status;
+	return open_file(queue, message, body.size, slice_of(body.sum, SUM_SIZE), ret_fd);
 }
 
 /* ---- sweep ---- */

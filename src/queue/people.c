@@ -227,6 +227,8 @@ struct applying {
 	int64_t after, reached; /* ids: where this piece begins, how far it got */
 	bool more;
 	uint64_t n_changed, n_skipped; /* of this piece */
+	int64_t claimed[SCAN_MAX];
+	size_t n_claimed;
 };
 
 static struct status save(struct tx *tx, const struct entry_row *row)
@@ -251,7 +253,7 @@ static struct status end_entry(struct tx *tx, struct applying *a, const struct q
 {
 	const struct queue_apply *apply = a->apply;
 	bool fails = apply->change == QUEUE_CHANGE_FAIL;
-	if (apply->is_running && apply->is_running(apply->context, entry->id)) {
+	if (apply->claim && !apply->claim(apply->context, entry->id)) {
 		a->n_skipped++;
 		return ok();
 	}
@@ -268,6 +270,7 @@ static struct status end_entry(struct tx *tx, struct applying *a, const struct q
 	                          ? QUEUE_NOTICE_FAILED
 	                          : QUEUE_NOTICE_NONE,
 	};
+	a->claimed[a->n_claimed++] = entry->id;
 	a->n_changed++;
 	return outcome_apply(tx, &outcome, 1);
 }
@@ -331,11 +334,18 @@ static struct status run_apply(struct tx *tx, struct request *request)
 	struct applying *a = (struct applying *)request;
 	struct entry_row *rows = ARENA_ARRAY(&tx->arena, SCAN_MAX, struct entry_row);
 	size_t n = 0;
-	a->n_changed = a->n_skipped = 0;
+	a->n_changed = a->n_skipped = a->n_claimed = 0;
 	struct status status = rows ? scan(tx, a, rows, &n) : fail(ERR_IO, "no memory");
 	for (size_t i = 0; i < n && is_ok(status); i++)
 		status = change_entry(tx, a, &rows[i]);
 	return status;
+}
+
+/* Those that have left are not known any more. */
+static void release(const struct applying *a)
+{
+	for (size_t i = 0; i < a->n_claimed && a->apply->release; i++)
+		a->apply->release(a->apply->context, a->claimed[i]);
 }
 
 struct status apply_where(struct queue *queue, struct queue_apply *apply,
@@ -346,7 +356,9 @@ struct status apply_where(struct queue *queue, struct queue_apply *apply,
 	apply->n_changed = apply->n_skipped = 0;
 	while (a.more) {
 		a.request = (struct request){.run = run_apply};
-		TRY(writer_do(queue, &a.request));
+		struct status status = writer_do(queue, &a.request);
+		release(&a);
+		TRY(status);
 		a.after = a.reached;
 		apply->n_changed += a.n_changed;
 		apply->n_skipped += a.n_skipped;

@@ -323,8 +323,11 @@ struct queue_apply {
 	struct slice transport;
 	enum queue_tls_wish require_tls;
 	struct slice why; /* FAIL: for the report */
-	/* Entries under way are left alone by FAIL and DROP. May be NULL. */
-	bool (*is_running)(void *context, int64_t entry);
+	/* FAIL and DROP claim an entry before they end it: false when it is under way and must be
+	 * left alone; from true on no attempt at it may begin. What was claimed and stays after all
+	 * is released. May be NULL. */
+	bool (*claim)(void *context, int64_t entry);
+	void (*release)(void *context, int64_t entry);
 	void *context;
 	uint64_t n_changed, n_skipped; /* out */
 };

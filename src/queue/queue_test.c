@@ -633,9 +633,27 @@ static void test_lists_in_pages(void **state)
 	fixture_done(&f);
 }
 
-static bool runs(void *context, int64_t entry)
+struct claims {
+	int64_t running;
+	int64_t claimed, released; /* the last */
+	unsigned n_claimed, n_released;
+};
+
+static bool claim(void *context, int64_t entry)
 {
-	return entry == *(int64_t *)context;
+	struct claims *claims = context;
+	if (entry == claims->running)
+		return false;
+	claims->claimed = entry;
+	claims->n_claimed++;
+	return true;
+}
+
+static void release(void *context, int64_t entry)
+{
+	struct claims *claims = context;
+	claims->released = entry;
+	claims->n_released++;
 }
 
 static void test_changes(void **state)
@@ -683,18 +701,24 @@ static void test_changes(void **state)
 	assert_int_equal(entry.require_tls, QUEUE_TLS_NO);
 	/* What is under way is left alone; dropped tells nobody, failed tells the sender. */
 	int64_t kept[] = {ids[0], ids[1]};
+	struct claims claims = {.running = ids[1]};
 	apply = (struct queue_apply){.filter = {.hold = -1, .ids = kept, .n_ids = 2},
 	                             .change = QUEUE_CHANGE_DROP,
 	                             .why = SLICE("removed by hand"),
-	                             .is_running = runs,
-	                             .context = &ids[1]};
+	                             .claim = claim,
+	                             .release = release,
+	                             .context = &claims};
 	assert_ok(queue_apply(f.queue, &apply));
 	assert_int_equal(apply.n_changed, 1);
 	assert_int_equal(apply.n_skipped, 1);
+	assert_int_equal(claims.claimed, ids[0]);
+	assert_int_equal(claims.released, ids[0]);
+	assert_int_equal(claims.n_claimed, claims.n_released);
 	assert_err(queue_notice_next(f.queue, test_now(), &f.arena, &notice, &next), ERR_NOT_FOUND);
 	apply.filter = (struct queue_filter){.hold = -1};
 	apply.change = QUEUE_CHANGE_FAIL;
-	apply.is_running = NULL;
+	apply.claim = NULL;
+	apply.release = NULL;
 	assert_ok(queue_apply(f.queue, &apply));
 	assert_int_equal(apply.n_changed, 3);
 	assert_int_equal(f.n_waiting, 0);
@@ -748,6 +772,44 @@ static void test_reports(void **state)
 	report.account = SLICE("you");
 	assert_err(queue_report(f.queue, &report, &n_matched), ERR_NOT_FOUND);
 	report.message_id = slice_empty();
+	assert_err(queue_report(f.queue, &report, &n_matched), ERR_NOT_FOUND);
+	fixture_done(&f);
+}
+
+static void test_reports_by_envelope_id(void **state)
+{
+	struct fixture f;
+	struct queue_entry entry;
+	struct queue_attempt *history;
+	struct queue_recipient rcpts[2] = {
+	        {.address = SLICE("x@b.example"), .orcpt = SLICE("rfc822;first@a.example")},
+	        {.address = SLICE("y@b.example"), .orcpt = slice_empty()}};
+	uint64_t n_matched;
+	size_t n;
+	(void)state;
+	fixture_init(&f);
+	struct queue_add add = some_add(&f, "one", rcpts, 2);
+	add.message.envid = SLICE("QQ314159");
+	assert_ok(add_with(&f, &add, "text"));
+	assert_ok(retire(&f, rcpts[1].ret_id, QUEUE_DELIVERED));
+	struct queue_report report = {.account = SLICE("me"),
+	                              .message_id = slice_empty(),
+	                              .envid = SLICE("QQ314159"),
+	                              .recipient = SLICE("FIRST@a.example"),
+	                              .action = SLICE("delayed"),
+	                              .status = slice_empty(),
+	                              .diagnostic = slice_empty()};
+	assert_ok(queue_report(f.queue, &report, &n_matched)); /* by ORCPT */
+	assert_int_equal(n_matched, 1);
+	assert_ok(queue_show(f.queue, false, rcpts[0].ret_id, &f.arena, &entry, &history, &n));
+	assert_int_equal(n, 1);
+	assert_slice(history[0].why, "a report came in: delayed");
+	report.recipient = slice_empty(); /* of all */
+	assert_ok(queue_report(f.queue, &report, &n_matched));
+	assert_int_equal(n_matched, 2);
+	assert_ok(queue_show(f.queue, true, rcpts[1].ret_id, &f.arena, &entry, &history, &n));
+	assert_int_equal(n, 2);
+	report.envid = SLICE("QQ314158");
 	assert_err(queue_report(f.queue, &report, &n_matched), ERR_NOT_FOUND);
 	fixture_done(&f);
 }
@@ -842,6 +904,7 @@ int main(void)
 	        cmocka_unit_test(test_lists_in_pages),
 	        cmocka_unit_test(test_changes),
 	        cmocka_unit_test(test_reports),
+	        cmocka_unit_test(test_reports_by_envelope_id),
 	        cmocka_unit_test(test_threads_share_commits),
 	        cmocka_unit_test(test_ids_are_not_used_again),
 	};

@@ -339,6 +339,25 @@ bool queue_schedule_is_running(const struct queue_schedule *s, int64_t id)
 	return index != POOL_NONE && slot_at(s, index)->state == SLOT_RUNNING;
 }
 
+bool queue_schedule_set_aside(struct queue_schedule *s, int64_t id)
+{
+	uint32_t index = slot_find(s, id);
+	if (index == POOL_NONE)
+		return true;
+	if (slot_at(s, index)->state == SLOT_RUNNING)
+		return false;
+	slot_take_out(s, index);
+	slot_at(s, index)->state = SLOT_HELD;
+	return true;
+}
+
+void queue_schedule_put_back(struct queue_schedule *s, int64_t id)
+{
+	uint32_t index = slot_find(s, id);
+	if (index != POOL_NONE && slot_at(s, index)->state == SLOT_HELD && !slot_at(s, index)->held)
+		slot_wait(s, index, false);
+}
+
 size_t queue_schedule_n(const struct queue_schedule *s)
 {
 	return s->slots.n;
@@ -487,6 +506,7 @@ bool queue_schedule_deadline(struct queue_schedule *s, int64_t now_ms, int64_t *
 		    slot_at(s, index)->state == SLOT_RUNNING)
 			continue; /* one under way comes again when it has ended */
 		slot_at(s, index)->deadline_ms = 0;
+		(void)queue_schedule_set_aside(s, item.id);
 		*ret_id = item.id;
 		return true;
 	}

@@ -65,6 +65,10 @@ void queue_schedule_end_rests(struct queue_schedule *schedule);
 void queue_schedule_put(struct queue_schedule *schedule, const struct queue_brief *brief);
 void queue_schedule_remove(struct queue_schedule *schedule, int64_t id);
 bool queue_schedule_is_running(const struct queue_schedule *schedule, int64_t id);
+/* For one who is about to end an entry: it is not taken until it is put, or put back. False, and
+ * nothing done, when it is under way. An entry that is not known is true as well. */
+bool queue_schedule_set_aside(struct queue_schedule *schedule, int64_t id);
+void queue_schedule_put_back(struct queue_schedule *schedule, int64_t id);
 size_t queue_schedule_n(const struct queue_schedule *schedule);
 
 /* Entries of one message for one destination; `resting`: of any message, not to be tried. */
@@ -80,7 +84,8 @@ struct queue_batch {
 /* The next to try at this time; false when there is nothing. Its entries are then under way. */
 bool queue_schedule_take(struct queue_schedule *schedule, int64_t now_ms,
                          struct queue_batch *ret_batch);
-/* An entry whose deadline has passed and that is not under way; each is given once. */
+/* An entry whose deadline has passed and that is not under way; each is given once, and is set
+ * aside until it is put, removed or put back. */
 bool queue_schedule_deadline(struct queue_schedule *schedule, int64_t now_ms, int64_t *ret_id);
 /* When there may be something to take: INT64_MAX when only a change or an end can bring it. */
 int64_t queue_schedule_wake_ms(const struct queue_schedule *schedule, int64_t now_ms);

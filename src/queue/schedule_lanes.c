@@ -301,6 +301,8 @@ static void lane_free(struct queue_schedule *s, uint32_t index)
 		d->draining = false;
 		list_remove(&s->destinations, DRAIN_LINK, &s->draining, destination);
 	}
+	/* It may have had the turn that parked ones wait for. */
+	destination_unpark(s, destination);
 }
 
 static unsigned kind_of(const struct slot *slot, const struct destination *d)

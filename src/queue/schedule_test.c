@@ -461,6 +461,35 @@ static void test_a_moment_out_of_reach(void **state)
 	queue_schedule_free(s);
 }
 
+/* Of several lanes that waited for a destination one is let go; when what is in it leaves without
+ * an attempt, the others must not wait for ever. */
+static void a_turn_that_is_not_taken(int64_t which)
+{
+	struct queue_schedule *s = make(20, 20);
+	struct queue_batch batch;
+	for (int64_t id = 1; id <= 3; id++) {
+		char account[16];
+		snprintf(account, sizeof(account), "a%" PRId64, id);
+		put(s, id, id, account, "big.example", 0);
+	}
+	assert_true(queue_schedule_take(s, 0, &batch)); /* one finds out, two are parked */
+	int64_t first = batch.ids[0];
+	assert_false(queue_schedule_take(s, 0, &batch));
+	queue_schedule_remove(s, first);
+	queue_schedule_finish(s, &batch, &(struct queue_feedback){.busy = true}, 0);
+	assert_true(queue_schedule_set_aside(s, (first + which) % 3 + 1));
+	assert_true(queue_schedule_take(s, 0, &batch));
+	assert_int_equal(batch.ids[0], (first + 1 - which) % 3 + 1);
+	queue_schedule_free(s);
+}
+
+static void test_a_turn_that_is_not_taken(void **state)
+{
+	(void)state;
+	a_turn_that_is_not_taken(0);
+	a_turn_that_is_not_taken(1);
+}
+
 static void test_hold_and_changes_under_way(void **state)
 {
 	struct queue_schedule *s = make(20, 20);
@@ -493,6 +522,42 @@ static void test_hold_and_changes_under_way(void **state)
 	queue_schedule_remove(s, 77);
 	queue_schedule_finish(s, &batch, &good, 2000);
 	assert_int_equal(queue_schedule_n(s), 0);
+	queue_schedule_free(s);
+}
+
+/* Who ends an entry must not meet an attempt that begins at the same moment. */
+static void test_set_aside(void **state)
+{
+	struct queue_schedule *s = make(20, 20);
+	struct queue_batch batch;
+	(void)state;
+	put(s, 1, 1, "me", "a.example", 0);
+	put(s, 2, 2, "me", "b.example", 5000);
+	assert_true(queue_schedule_set_aside(s, 1));
+	assert_true(queue_schedule_set_aside(s, 1));
+	assert_true(queue_schedule_set_aside(s, 2));
+	assert_true(queue_schedule_set_aside(s, 77));
+	assert_false(queue_schedule_take(s, 9000, &batch));
+	queue_schedule_put_back(s, 1);
+	queue_schedule_put_back(s, 1);
+	queue_schedule_put_back(s, 77);
+	assert_true(queue_schedule_take(s, 9000, &batch));
+	assert_int_equal(batch.ids[0], 1);
+	assert_false(queue_schedule_set_aside(s, 1));
+	queue_schedule_put_back(s, 1); /* under way: stays so */
+	assert_true(queue_schedule_is_running(s, 1));
+	queue_schedule_remove(s, 1);
+	queue_schedule_finish(s, &batch, &good, 9000);
+	/* A change puts it back as well; one that is held stays held. */
+	struct queue_brief brief = brief_of(&(struct row){2, 2, 0, "me", "b.example"});
+	brief.hold = true;
+	queue_schedule_put(s, &brief);
+	assert_true(queue_schedule_set_aside(s, 2));
+	queue_schedule_put_back(s, 2);
+	assert_false(queue_schedule_take(s, 9000, &batch));
+	brief.hold = false;
+	queue_schedule_put(s, &brief);
+	assert_true(queue_schedule_take(s, 9000, &batch));
 	queue_schedule_free(s);
 }
 
@@ -707,6 +772,10 @@ static void model_step(struct model *m)
 	case 10:
 		if (any(m, 20) == 0)
 			queue_schedule_replace(m->s);
+		id = 1 + any(m, N_IDS);
+		assert_int_equal(queue_schedule_set_aside(m->s, id), !m->running[id]);
+		if (any(m, 2))
+			queue_schedule_put_back(m->s, id);
 		break;
 	default:
 		m->now += any(m, 500);
@@ -716,7 +785,7 @@ static void model_step(struct model *m)
 static void test_anything(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 40; seed++) {
+	for (uint64_t seed = 1; seed <= 200; seed++) {
 		struct model *m = base_alloc(sizeof(*m));
 		struct queue_schedule_stats stats;
 		m->s = make(10, 3);
@@ -754,8 +823,10 @@ int main(void)
 	        cmocka_unit_test(test_local_mail_has_slots_of_its_own),
 	        cmocka_unit_test(test_resting_destinations),
 	        cmocka_unit_test(test_a_moment_out_of_reach),
+	        cmocka_unit_test(test_a_turn_that_is_not_taken),
 	        cmocka_unit_test(test_hold_and_changes_under_way),
 	        cmocka_unit_test(test_new_routes_count_for_what_waits),
+	        cmocka_unit_test(test_set_aside),
 	        cmocka_unit_test(test_deadlines),
 	        cmocka_unit_test(test_priorities),
 	        cmocka_unit_test(test_memory),

@@ -13,7 +13,7 @@
  */
 #include "queue/queue_private.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char *const tables[] = {
         "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), next_id INTEGER NOT NULL)",
@@ -72,12 +72,26 @@ static const char *const tables[] = {
         " PRIMARY KEY (account, address)) WITHOUT ROWID",
 };
 
+/* Version 2: to find what a report is about. */
+static const char *const since_2[] = {
+        "CREATE INDEX message_sent ON message (account, message_id)",
+        "CREATE INDEX message_envid ON message (account, envid) WHERE envid <> ''",
+        "CREATE INDEX retired_envid ON retired (account, envid) WHERE envid <> ''",
+};
+
+static struct status migrate(struct db *db, int64_t from)
+{
+	for (size_t i = 0; from < 2 && i < N_ELEMENTS(since_2); i++)
+		TRY(db_exec(db, since_2[i]));
+	return db_set_schema_version(db, SCHEMA_VERSION);
+}
+
 static struct status make_tables(struct db *db)
 {
 	for (size_t i = 0; i < N_ELEMENTS(tables); i++)
 		TRY(db_exec(db, tables[i]));
 	TRY(db_exec(db, "INSERT INTO counter (id, next_id) VALUES (1, 1)"));
-	return db_set_schema_version(db, SCHEMA_VERSION);
+	return migrate(db, 1);
 }
 
 struct status schema_prepare(struct db *db)
@@ -86,10 +100,10 @@ struct status schema_prepare(struct db *db)
 	TRY(db_schema_version(db, &version));
 	if (version == SCHEMA_VERSION)
 		return ok();
-	if (version != 0)
+	if (version < 0 || version > SCHEMA_VERSION)
 		return fail(ERR_UNSUPPORTED, "the queue was written by a newer release");
 	TRY(db_begin(db));
-	struct status status = make_tables(db);
+	struct status status = version == 0 ? make_tables(db) : migrate(db, version);
 	if (is_ok(status))
 		status = db_commit(db);
 	if (!is_ok(status))

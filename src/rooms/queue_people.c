@@ -254,13 +254,21 @@ static struct status dump(struct queue_room *q, const Door__QueueDump *request, 
 
 /* ---- changes ---- */
 
-static bool is_running(void *context, int64_t id)
+static bool claim(void *context, int64_t id)
 {
 	struct queue_room *q = context;
 	pthread_mutex_lock(&q->lock);
-	bool running = queue_schedule_is_running(q->schedule, id);
+	bool claimed = queue_schedule_set_aside(q->schedule, id);
 	pthread_mutex_unlock(&q->lock);
-	return running;
+	return claimed;
+}
+
+static void release(void *context, int64_t id)
+{
+	struct queue_room *q = context;
+	pthread_mutex_lock(&q->lock);
+	queue_schedule_put_back(q->schedule, id);
+	pthread_mutex_unlock(&q->lock);
 }
 
 static bool parse_wish(const char *text, enum queue_tls_wish *ret_wish)
@@ -302,7 +310,8 @@ static struct status apply(struct queue_room *q, const Door__QueueApply *request
 	        .relative = request->relative,
 	        .transport = slice_str(request->text),
 	        .why = SLICE("given up by the administrator"),
-	        .is_running = is_running,
+	        .claim = claim,
+	        .release = release,
 	        .context = q,
 	};
 	if ((unsigned)request->change > QUEUE_CHANGE_DROP)

@@ -325,6 +325,9 @@ static void run_deadline(struct queue_room *q, int64_t id)
 		         LOG_SLICE("to", entry.recipient));
 		record(q, 0, &outcome, 1);
 	}
+	pthread_mutex_lock(&q->lock);
+	queue_schedule_put_back(q->schedule, id);
+	pthread_mutex_unlock(&q->lock);
 	arena_done(&arena);
 }
 

@@ -8,7 +8,7 @@
  *	{"command":"secret-set","name":"n","value":"..."}
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
- * and those of the queue (steward_queue.h).
+ * and those of the queue (steward_queue.h) and for DKIM keys (steward_dkim.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
@@ -16,6 +16,7 @@
  */
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
+#include "rooms/steward_dkim.h"
 #include "rooms/steward_queue.h"
 
 #include "os/clock.h"
@@ -336,6 +337,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_secret_list(steward);
 	else
 		reply = command ? steward_queue(steward->room, command, request) : NULL;
+	if (!reply && command)
+		reply = steward_dkim(steward->room, command, request);
 	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");

@@ -4,14 +4,15 @@
  * thread; what hashes passwords gets a thread of its own, so that it holds up nobody (the vault's
  * library lets only a few run at once).
  *
- * SECURITY. Hears gates and steward. Holds what must never leave: there is no request that gives a
+ * SECURITY. Hears gates, steward, courier (a transport's secret), account rooms and queue (DKIM
+ * signatures). Holds what must never leave: there is no request that gives a
  * key or a verifier away. That a connection has a registered key, or comes from a Unix user, it
  * takes from the login gate, which saw the handshake and the kernel's word: a gate that was taken
  * over can log in by any registered key, and send as any account that has Unix users, but not read
  * its mail. No network, its own directory only. An intruder here has every key and verifier of the
  * house.
  */
-#include "vault/vault.h"
+#include "rooms/vault_dkim.h"
 
 #include "ipc/request.h"
 #include "os/clock.h"
@@ -19,8 +20,6 @@
 #include "os/file.h"
 #include "os/log.h"
 #include "os/process.h"
-#include "rooms/runtime.h"
-#include "vault.pb-c.h"
 #include "vault/ticket.h"
 
 #include <fcntl.h>
@@ -65,6 +64,7 @@ struct vault_door {
 	struct vault_room *room;
 	struct ipc_channel *channel;
 	enum ipc_room who;
+	char account[VAULT_NAME_MAX + 1]; /* of an account room */
 };
 
 /* One request, worked on. */
@@ -409,6 +409,26 @@ static void verify_otherwise(struct vault_door *door, const struct ipc_packet *p
 	buf_done(&ticket);
 }
 
+static void answer_dkim(struct vault_door *door, const struct ipc_packet *packet,
+                        const Door__VaultRequest *request)
+{
+	struct arena arena;
+	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
+	struct room_config *config = room_config_get(door->room->room);
+	const struct vault_dkim_call call = {
+	        .vault = door->room->vault,
+	        .config = config->config,
+	        .who = door->who,
+	        .account = door->account,
+	        .cid = packet->cid,
+	};
+	arena_init(&arena, VAULT_DKIM_MEMORY);
+	struct status status = vault_dkim_answer(&call, request, &arena, &reply);
+	answer(door->channel, packet, status, &reply);
+	arena_done(&arena);
+	room_config_unref(config);
+}
+
 /* ---- the door ---- */
 
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
@@ -438,6 +458,10 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		list_secrets(door, packet);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_GET_SECRET) {
 		get_secret(door, packet, request->get_secret);
+	} else if (vault_dkim_is_request(request)) {
+		answer_dkim(door, packet, request);
+		if (request->body_case == DOOR__VAULT_REQUEST__BODY_DKIM_IMPORT)
+			wipe(request->dkim_import->pem);
 	} else {
 		start_work(door, packet, &arena, request);
 		return; /* the arena has gone along */
@@ -455,10 +479,11 @@ static void serve_door(void *context)
 
 static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
 {
-	(void)name;
 	struct vault_door *door = base_alloc(sizeof(*door));
 	door->room = room->state;
 	door->who = who;
+	if (name.n < sizeof(door->account))
+		memcpy(door->account, name.p, name.n);
 	door->channel = ipc_channel_new(
 	        fd, &(struct ipc_channel_options){.on_request = on_request, .context = door});
 	if (is_ok(thread_start(&(struct thread_options){.name = "door"}, serve_door, door, NULL)))

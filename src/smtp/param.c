@@ -10,8 +10,8 @@
  */
 #include "smtp/param.h"
 
-#include "base/clock.h"
 #include "base/encode.h"
+#include "base/rfc3339.h"
 #include "smtp/rules.h"
 
 /* One esmtp-param, cut but not yet understood. */
@@ -232,70 +232,12 @@ static bool parse_hold_for(struct params *params, struct slice value)
 	       params->mail.hold_for_s > 0;
 }
 
-static bool take_number(struct cursor *c, size_t n_digits, int low, int high, int *ret_number)
-{
-	uint32_t number = 0;
-	if (!slice_to_u32(cursor_take(c, n_digits), (uint32_t)high, &number) || (int)number < low)
-		cursor_fail(c, "not a date");
-	*ret_number = (int)number;
-	return cursor_ok(c);
-}
-
-/* full-date "T" partial-time (RFC 3339 section 5.6); a fraction of a second is dropped */
-static void date_and_time(struct cursor *c, struct civil_time *t)
-{
-	take_number(c, 4, 1970, 9999, &t->year);
-	cursor_expect(c, '-', "not a date");
-	take_number(c, 2, 1, 12, &t->month);
-	cursor_expect(c, '-', "not a date");
-	take_number(c, 2, 1, 31, &t->day);
-	if (!cursor_skip_text(c, "T"))
-		cursor_fail(c, "not a date");
-	take_number(c, 2, 0, 23, &t->hour);
-	cursor_expect(c, ':', "not a time");
-	take_number(c, 2, 0, 59, &t->minute);
-	cursor_expect(c, ':', "not a time");
-	take_number(c, 2, 0, 60, &t->second);
-	if (cursor_skip(c, '.'))
-		(void)cursor_u64(c, UINT64_MAX, "not a time");
-}
-
-/* time-offset = "Z" / ("+" / "-") time-hour ":" time-minute; in seconds */
-static int64_t time_offset(struct cursor *c)
-{
-	int hours = 0, minutes = 0;
-	if (cursor_skip_text(c, "Z"))
-		return 0;
-	bool west = cursor_skip(c, '-');
-	if (!west)
-		cursor_expect(c, '+', "not a time zone");
-	take_number(c, 2, 0, 23, &hours);
-	cursor_expect(c, ':', "not a time zone");
-	take_number(c, 2, 0, 59, &minutes);
-	int64_t offset_s = hours * 3600 + minutes * 60;
-	return west ? -offset_s : offset_s;
-}
-
-static bool is_real_day(const struct civil_time *t)
-{
-	struct civil_time day = {.year = t->year, .month = t->month, .day = t->day};
-	struct civil_time again = civil_from_unix(civil_to_unix(&day));
-	return again.day == t->day && again.month == t->month;
-}
-
 /* hold-until-date-time = an Internet date-time of RFC 3339 */
 static bool parse_hold_until(struct params *params, struct slice value)
 {
-	struct civil_time t = {0};
-	struct cursor c = cursor_of(value);
-	date_and_time(&c, &t);
-	int64_t offset_s = time_offset(&c);
-	cursor_expect_end(&c, "text behind the time zone");
 	params->mail.has_hold_until = true;
-	if (params->mail.has_hold_for || !cursor_ok(&c) || !is_real_day(&t))
-		return false;
-	params->mail.hold_until_s = civil_to_unix(&t) - offset_s;
-	return params->mail.hold_until_s >= 0 && params->mail.hold_until_s <= HOLD_UNTIL_MAX_S;
+	return !params->mail.has_hold_for && rfc3339_parse(value, &params->mail.hold_until_s) &&
+	       params->mail.hold_until_s >= 0 && params->mail.hold_until_s <= HOLD_UNTIL_MAX_S;
 }
 
 /* by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT (RFC 2852 section 4) */
@@ -456,9 +398,9 @@ static void print_hold(const struct smtp_mail_params *params, struct buf *out)
 		buf_printf(out, " HOLDFOR=%" PRIu64, params->hold_for_s);
 	if (!params->has_hold_until)
 		return;
-	struct civil_time t = civil_from_unix(params->hold_until_s);
-	buf_printf(out, " HOLDUNTIL=%04d-%02d-%02dT%02d:%02d:%02dZ", t.year, t.month, t.day, t.hour,
-	           t.minute, t.second);
+	char until[RFC3339_SIZE];
+	rfc3339_format(params->hold_until_s, until);
+	buf_printf(out, " HOLDUNTIL=%s", until);
 }
 
 static void print_by(const struct smtp_mail_params *params, struct buf *out)

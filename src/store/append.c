@@ -139,9 +139,12 @@ static struct status prepare(struct store *store, struct append_request *r, stru
 	/* A caller may have left them zeroed. */
 	append->prefix = slice_of(append->prefix.p, append->prefix.n);
 	append->delivery_id = slice_of(append->delivery_id.p, append->delivery_id.n);
+	append->note = slice_of(append->note.p, append->note.n);
 	arena_init(&p->arena, SUMMARY_MAX);
 	if (append->prefix.n > STORE_PREFIX_MAX)
 		return fail(ERR_LIMIT, "the generated header is too long");
+	if (append->note.n > STORE_NOTE_MAX)
+		return fail(ERR_LIMIT, "the note about the message is too long");
 	if (append->delivery_id.n > DELIVERY_ID_MAX)
 		return fail(ERR_LIMIT, "the delivery id is too long");
 	return prepare_body(store, r, p);
@@ -311,6 +314,8 @@ static struct status insert_rows(struct tx *tx, const struct prepared *p)
 {
 	TRY(insert_summary(tx, p));
 	TRY(insert_content(tx, p));
+	if (p->append->note.n > 0)
+		TRY(note_insert(tx, p->entry.message.v, p->append->note));
 	if (p->append->delivery_id.n == 0)
 		return ok();
 	TRY(insert_delivery(tx, p));

@@ -100,7 +100,8 @@ static struct status remove_message(struct tx *tx, int64_t id)
 		tx_unlink(tx, id);
 	TRY(db_stmt(tx->db, "DELETE FROM summary WHERE id = $1", &summary));
 	db_bind(summary, 1, id);
-	return db_run(summary);
+	TRY(db_run(summary));
+	return note_remove(tx, id);
 }
 
 /* Shortens a row, or removes it when nothing of it is left. */

@@ -1,18 +1,22 @@
 /* The index's tables. The only file with SQL dialect (WITHOUT ROWID, INTEGER PRIMARY KEY).
  *
- *   account   one row: the counters that must survive the mailboxes they came from
- *   mailbox   a row each, with the counters that every delivery updates. modseq and next_message
- * are high-water marks; the account's are the largest of all mailboxes and its own row, so that a
- * delivery writes one row, not two keyword   names of a mailbox's keyword bits subscription page a
- * mailbox's entries, packed (page.h); id = mailbox << 24 | page number summary   what FETCH
- * ENVELOPE and the like read, dense: a scan reads nothing else content   size, checksum (XXH3-128
- * of body, then prefix) and the bytes: prefix and body, or for a body in a file the prefix alone
- *   reference how many more entries than one show a message; a message without a row has one
- *   garbage   messages that no entry shows any more, removed bit by bit
- *   expunged  the log for QRESYNC: UIDs as packed ranges, a row per change
- *   delivery  ids of the last day's deliveries and their results
- *   sent      how many recipients were sent to in each minute of the last day (version 2)
- *   recipient who was written to, and when last (version 2)
+ *   account       one row: the counters that must survive the mailboxes they came from
+ *   mailbox       a row each, with the counters that every delivery updates. modseq and
+ *                 next_message are high-water marks; the account's are the largest of all mailboxes
+ *                 and its own row, so that a delivery writes one row, not two
+ *   keyword       names of a mailbox's keyword bits
+ *   subscription
+ *   page          a mailbox's entries, packed (page.h); id = mailbox << 24 | page number
+ *   summary       what FETCH ENVELOPE and the like read, dense: a scan reads nothing else
+ *   content       size, checksum (XXH3-128 of body, then prefix) and the bytes: prefix and body, or
+ *                 for a body in a file the prefix alone
+ *   reference     how many more entries than one show a message; a message without a row has one
+ *   garbage       messages that no entry shows any more, removed bit by bit
+ *   expunged      the log for QRESYNC: UIDs as packed ranges, a row per change
+ *   delivery      ids of the last day's deliveries and their results
+ *   sent          how many recipients were sent to in each minute of the last day (version 2)
+ *   recipient     who was written to, and when last (version 2)
+ *   note          what is known about a message beside its bytes; opaque here (version 3)
  */
 #include "store/store_private.h"
 
@@ -22,6 +26,8 @@
 #define RECIPIENT_TABLE                                                                            \
 	"CREATE TABLE recipient (address BLOB PRIMARY KEY NOT NULL, last_at INTEGER NOT NULL)"     \
 	" WITHOUT ROWID"
+
+#define NOTE_TABLE "CREATE TABLE note (message INTEGER PRIMARY KEY, bytes BLOB NOT NULL)"
 
 static const char *const tables[] = {
         "CREATE TABLE account (id INTEGER PRIMARY KEY CHECK (id = 1), modseq INTEGER NOT NULL,"
@@ -52,6 +58,7 @@ static const char *const tables[] = {
         " WITHOUT ROWID",
         SENT_TABLE,
         RECIPIENT_TABLE,
+        NOTE_TABLE,
 };
 
 static const struct {
@@ -125,8 +132,13 @@ static struct status add_sent(struct db *db)
 	return db_exec(db, RECIPIENT_TABLE);
 }
 
+static struct status add_note(struct db *db)
+{
+	return db_exec(db, NOTE_TABLE);
+}
+
 /* Steps from version i + 1 to i + 2; each leaves the tables as `tables` of its version had them. */
-static struct status (*const migrations[])(struct db *db) = {add_sent};
+static struct status (*const migrations[])(struct db *db) = {add_sent, add_note};
 _Static_assert(N_ELEMENTS(migrations) == SCHEMA_VERSION - 1, "a step from each older version");
 
 static struct status migrate(struct db *db, int64_t version)

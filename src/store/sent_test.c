@@ -198,6 +198,7 @@ static void an_account_of_version_1_is_migrated(void **state)
 	assert_ok(db_begin(db));
 	assert_ok(db_exec(db, "DROP TABLE sent"));
 	assert_ok(db_exec(db, "DROP TABLE recipient"));
+	assert_ok(db_exec(db, "DROP TABLE note"));
 	assert_ok(db_set_schema_version(db, 1));
 	assert_ok(db_commit(db));
 	db_close(db);
@@ -212,7 +213,7 @@ static void an_account_of_version_1_is_migrated(void **state)
 	f->store = NULL;
 	assert_ok(db_open(path, NULL, DB_WRITER, &db));
 	assert_ok(db_schema_version(db, &version));
-	assert_int_equal(version, 2);
+	assert_int_equal(version, 3);
 	db_close(db);
 	fixture_reopen(f);
 }

@@ -40,6 +40,7 @@ struct store_message_id {
 #define STORE_MAILBOXES_MAX    10000u
 #define STORE_KEYWORDS_MAX     56u          /* different keywords in one mailbox */
 #define STORE_KEYWORD_SIZE_MAX 100u         /* bytes of a keyword */
+#define STORE_NOTE_MAX         (64u * 1024) /* bytes of a note */
 #define STORE_PREFIX_MAX       (64u * 1024) /* bytes of generated header lines before a body */
 
 /* Flags are one 64-bit set: system flags low, a mailbox's keywords from STORE_KEYWORD_BIT upwards
@@ -248,6 +249,9 @@ struct store_append {
 	 * first one's result, so that a caller that lost the answer may ask again. At most 64
 	 * bytes. */
 	struct slice delivery_id;
+	/* What is known about the message beside its bytes, such as why it was accepted; opaque
+	 * here, kept as long as the message. May be empty. */
+	struct slice note;
 	/* out, when status is OK */
 	struct status status;
 	uint32_t uid_validity;
@@ -305,6 +309,10 @@ bool store_blob_bytes(struct store_blob *blob, struct slice *ret_bytes);
 /* The parts of a message whose body is in a file: the prefix and the open file, both the blob's. */
 bool store_blob_file(struct store_blob *blob, struct slice *ret_prefix, int *ret_fd);
 void store_blob_free(struct store_blob *blob); /* NULL is fine */
+
+/* The note that came with the message; empty when there was none. */
+struct status store_note(struct store *store, struct store_message_id id, struct arena *arena,
+                         struct slice *ret_note);
 
 /* Many messages one after another, as a session goes through a mailbox: bodies in the index are
  * read together. A batch and the blobs it gave belong to one thread. */

@@ -242,7 +242,7 @@ void writer_rest(struct store *store, int n_shrink_pages);
 
 /* ---- schema.c ------------------------------------------------------------------------------- */
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* Creates or migrates; *ret_new: there was nothing. UNSUPPORTED for a newer version than ours. */
 struct status schema_open(struct db *db, int64_t now_s, bool *ret_new);
 struct status account_load(struct db *db, struct store *store);
@@ -338,6 +338,11 @@ struct status garbage_drop(struct tx *tx, const int64_t *messages, size_t n);
 struct status garbage_collect(struct tx *tx, size_t n);
 /* One more entry shows the message. */
 struct status reference_add(struct tx *tx, int64_t message);
+
+/* ---- note.c ---------------------------------------------------------------------------------- */
+
+struct status note_insert(struct tx *tx, int64_t message, struct slice note);
+struct status note_remove(struct tx *tx, int64_t message);
 
 /* ---- expunged.c, change.c -------------------------------------------------------------------- */
 

@@ -908,7 +908,7 @@ static void a_damaged_index_is_refused(void **state)
 	store_close(f->store);
 	write_at(f, "index.db", "\x7f", 63); /* low byte of user_version: a newer schema */
 	assert_err(store_open(f->dir_fd, &f->options, &store), ERR_UNSUPPORTED);
-	write_at(f, "index.db", "\x02", 63); /* SCHEMA_VERSION again */
+	write_at(f, "index.db", "\x03", 63); /* SCHEMA_VERSION again */
 	write_at(f, "index.db", "else", 68); /* application_id */
 	assert_err(store_open(f->dir_fd, &f->options, &store), ERR_CORRUPT);
 	write_at(f, "index.db", "mkp1", 68);

@@ -227,6 +227,19 @@ static struct status check_bodies(struct verify *v)
 	return ok();
 }
 
+static struct status check_notes(struct verify *v)
+{
+	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
+	bool row = false;
+	TRY(db_stmt(v->db,
+	            "SELECT COUNT(*) FROM note WHERE message NOT IN (SELECT id FROM content)",
+	            &stmt));
+	TRY(db_step(stmt, &row));
+	if (db_int(stmt, 0) > 0)
+		report(v, "notes about no message: %" PRId64, db_int(stmt, 0));
+	return ok();
+}
+
 static struct status check_missing(struct verify *v)
 {
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
@@ -308,6 +321,7 @@ static struct status check_all(struct verify *v)
 	sort_shown(v);
 	TRY(check_missing(v));
 	TRY(check_bodies(v));
+	TRY(check_notes(v));
 	TRY(check_files(v));
 	return check_log(v);
 }

@@ -184,6 +184,35 @@ struct status tls_certificate_read(struct slice pem, const char *name,
 	return ok();
 }
 
+/* Of a certificate its key; a bare key as it is. NULL when there is neither. */
+static EVP_PKEY *read_public_key(struct slice pem)
+{
+	CLEANUP(BIO_freep) BIO *bio = pem_reader(pem);
+	CLEANUP(X509_freep) X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	if (leaf)
+		return X509_get_pubkey(leaf);
+	CLEANUP(BIO_freep) BIO *again = pem_reader(pem);
+	return again ? PEM_read_bio_PUBKEY(again, NULL, NULL, NULL) : NULL;
+}
+
+struct status tls_public_key_fingerprint(struct slice pem, const char *name,
+                                         struct slice *ret_fingerprint, struct arena *arena)
+{
+	unsigned char *der = NULL;
+	EVP_PKEY *key = read_public_key(pem);
+	if (!key)
+		return refuse(arena, name, "no certificate and no public key in PEM form found");
+	ERR_clear_error();
+	int n = i2d_PUBKEY(key, &der);
+	struct slice fingerprint = fingerprint_of(der, n, arena);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+	if (fingerprint.n == 0)
+		return refuse(arena, name, "the key cannot be read");
+	*ret_fingerprint = fingerprint;
+	return ok();
+}
+
 struct status tls_certificate_check_key(struct slice pem, const struct tls_key *key,
                                         const char *name, struct arena *arena)
 {

@@ -26,6 +26,11 @@ struct tls_certificate_info {
 struct status tls_certificate_read(struct slice pem, const char *name,
                                    struct tls_certificate_info *ret_info, struct arena *arena);
 
+/* SHA-256 of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), 64 hexadecimal digits: of the first
+ * certificate or the first public key in PEM text. */
+struct status tls_public_key_fingerprint(struct slice pem, const char *name,
+                                         struct slice *ret_fingerprint, struct arena *arena);
+
 /* INVALID, in words, when the leaf was made for another key. */
 struct status tls_certificate_check_key(struct slice pem, const struct tls_key *key,
                                         const char *name, struct arena *arena);

@@ -11,10 +11,12 @@
 
 #include "base/encode.h"
 #include "tls/connection_private.h"
+#include "tls/key_private.h"
 #include "tls/openssl_status.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -27,6 +29,8 @@
 	"DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
 /* RFC 7435 section 3: weak encryption is better than none, which is what would come instead. */
 #define CIPHERS_OPPORTUNISTIC "DEFAULT:@SECLEVEL=1"
+
+TLS_OPENSSL_CLEANUP(BIO, BIO_free_all)
 
 enum policy {
 	OPPORTUNISTIC,
@@ -45,6 +49,8 @@ struct tls_client {
 	atomic_uint n_refs;
 	const struct tls_library *library;
 	struct tls_authorities *authorities;
+	STACK_OF(X509) * chain; /* of our own certificate, leaf first; NULL: none is shown */
+	EVP_PKEY *key;
 	pthread_mutex_t lock; /* guards all below */
 	SSL_CTX *contexts[POLICY_COUNT];
 	struct session sessions[TLS_CLIENT_SESSIONS_MAX];
@@ -213,6 +219,81 @@ static bool set_policy(SSL_CTX *ssl, struct tls_client *client, enum policy poli
 	                               demanding ? CIPHERS_DEMANDING : CIPHERS_OPPORTUNISTIC) == 1;
 }
 
+/* --- our own certificate --- */
+
+static X509 *read_certificate(BIO *bio, OSSL_LIB_CTX *libctx)
+{
+	X509 *certificate = X509_new_ex(libctx, NULL);
+	if (certificate && !PEM_read_bio_X509(bio, &certificate, NULL, NULL)) {
+		X509_free(certificate);
+		certificate = NULL;
+	}
+	ERR_clear_error();
+	return certificate;
+}
+
+static STACK_OF(X509) * read_chain(struct slice pem, OSSL_LIB_CTX *libctx)
+{
+	CLEANUP(BIO_freep)
+	BIO *bio = pem.n <= TLS_PEM_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	while (bio && chain && sk_X509_num(chain) < TLS_SENT_MAX) {
+		X509 *next = read_certificate(bio, libctx);
+		if (!next)
+			break;
+		sk_X509_push(chain, next);
+	}
+	return chain;
+}
+
+static int no_passphrase(char *buffer, int size, int writing, void *context)
+{
+	(void)buffer, (void)size, (void)writing, (void)context;
+	return 0;
+}
+
+static EVP_PKEY *read_key(struct slice pem, OSSL_LIB_CTX *libctx)
+{
+	CLEANUP(BIO_freep)
+	BIO *bio = pem.n <= TLS_PEM_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+	EVP_PKEY *key =
+	        bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, NULL, libctx, NULL)
+	            : NULL;
+	ERR_clear_error();
+	return key;
+}
+
+struct status tls_client_set_certificate(struct tls_client *client, struct slice chain,
+                                         struct slice key)
+{
+	OSSL_LIB_CTX *libctx = tls_library_libctx(client->library);
+	client->chain = read_chain(chain, libctx);
+	if (sk_X509_num(client->chain) < 1)
+		return fail(ERR_NOT_FOUND, "no certificate in PEM form found");
+	client->key = read_key(key, libctx);
+	if (!client->key)
+		return fail(ERR_INVALID, "no private key in PEM form found, or it is encrypted");
+	if (X509_check_private_key(sk_X509_value(client->chain, 0), client->key) != 1) {
+		ERR_clear_error();
+		return fail(ERR_INVALID, "the private key is not that of the certificate");
+	}
+	return ok();
+}
+
+static bool use_certificate(SSL_CTX *ssl, const struct tls_client *client)
+{
+	if (!client->key)
+		return true;
+	STACK_OF(X509) *others = sk_X509_dup(client->chain);
+	if (!others)
+		return false;
+	(void)sk_X509_shift(others);
+	bool used = SSL_CTX_use_cert_and_key(ssl, sk_X509_value(client->chain, 0), client->key,
+	                                     others, 1) == 1;
+	sk_X509_free(others);
+	return used;
+}
+
 /* With the lock held. */
 static SSL_CTX *need_context(struct tls_client *client, enum policy policy)
 {
@@ -220,7 +301,7 @@ static SSL_CTX *need_context(struct tls_client *client, enum policy policy)
 		return client->contexts[policy];
 	SSL_CTX *ssl =
 	        SSL_CTX_new_ex(tls_library_libctx(client->library), NULL, TLS_client_method());
-	if (ssl && !set_policy(ssl, client, policy)) {
+	if (ssl && (!set_policy(ssl, client, policy) || !use_certificate(ssl, client))) {
 		SSL_CTX_free(ssl);
 		ssl = NULL;
 	}
@@ -253,6 +334,8 @@ void tls_client_unref(struct tls_client *client)
 		forget(&client->sessions[i]);
 	for (size_t i = 0; i < POLICY_COUNT; i++)
 		SSL_CTX_free(client->contexts[i]);
+	sk_X509_pop_free(client->chain, X509_free);
+	EVP_PKEY_free(client->key);
 	tls_authorities_unref(client->authorities);
 	pthread_mutex_destroy(&client->lock);
 	base_free(client);

@@ -27,6 +27,12 @@ struct tls_client *tls_client_new(const struct tls_library *library,
 struct tls_client *tls_client_ref(struct tls_client *client);
 void tls_client_unref(struct tls_client *client); /* accepts NULL */
 
+/* Shows a certificate to servers that ask for one: PEM text of the chain, leaf first, and of its
+ * private key. Before the first connection. NOT_FOUND: no certificate in the one; INVALID: no
+ * private key in the other, or not of this certificate. */
+struct status tls_client_set_certificate(struct tls_client *client, struct slice chain,
+                                         struct slice key);
+
 /* Whom a connection is to reach. What it points to outlives the handshake. */
 struct tls_target {
 	const char *name;      /* A-labels, or an IP address: the SNI (but with DANE its base) */

@@ -225,3 +225,56 @@ struct status tls_key_sign(const struct tls_key *key, enum tls_sign_scheme schem
 	*ret_n = n;
 	return ok();
 }
+
+bool tls_key_can_sign_digest(const struct tls_key *key)
+{
+	return EVP_PKEY_is_a(key->pkey, "RSA") || EVP_PKEY_is_a(key->pkey, "ED25519");
+}
+
+static bool sign_rsa(EVP_PKEY *pkey, const uint8_t digest[TLS_DIGEST_SIZE], uint8_t *signature,
+                     size_t *n)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	bool good = context && EVP_PKEY_sign_init(context) == 1 &&
+	            EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
+	            EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
+	            EVP_PKEY_sign(context, signature, n, digest, TLS_DIGEST_SIZE) == 1;
+	EVP_PKEY_CTX_free(context);
+	return good;
+}
+
+static bool sign_ed25519(EVP_PKEY *pkey, const uint8_t digest[TLS_DIGEST_SIZE], uint8_t *signature,
+                         size_t *n)
+{
+	CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
+	return md && EVP_DigestSignInit_ex(md, NULL, NULL, NULL, NULL, pkey, NULL) == 1 &&
+	       EVP_DigestSign(md, signature, n, digest, TLS_DIGEST_SIZE) == 1;
+}
+
+struct status tls_key_sign_digest(const struct tls_key *key, const uint8_t digest[TLS_DIGEST_SIZE],
+                                  uint8_t *signature, size_t max, size_t *ret_n)
+{
+	size_t n = max;
+	if (!tls_key_can_sign_digest(key))
+		return fail(ERR_INVALID, "the key is neither RSA nor Ed25519");
+	if ((size_t)EVP_PKEY_get_size(key->pkey) > max)
+		return fail(ERR_LIMIT, "signature does not fit");
+	bool done = EVP_PKEY_is_a(key->pkey, "RSA")
+	                    ? sign_rsa(key->pkey, digest, signature, &n)
+	                    : sign_ed25519(key->pkey, digest, signature, &n);
+	if (!done)
+		return tls_openssl_fail(ERR_IO, "cannot sign");
+	*ret_n = n;
+	return ok();
+}
+
+struct status tls_key_public_der(const struct tls_key *key, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(key->pkey, &der);
+	if (n <= 0)
+		return tls_openssl_fail(ERR_IO, "cannot write a public key");
+	buf_add(out, slice_of(der, (size_t)n));
+	OPENSSL_free(der);
+	return buf_failed(out) ? fail(ERR_LIMIT, "public key does not fit") : ok();
+}

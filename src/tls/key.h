@@ -46,6 +46,16 @@ void tls_key_free(struct tls_key *key);
 /* PKCS #8 in PEM. The buffer then holds a secret: its owner wipes it. */
 struct status tls_key_to_pem(const struct tls_key *key, struct buf *out);
 
+#define TLS_DIGEST_SIZE ((size_t)32) /* SHA-256 */
+
+/* Signs a SHA-256 as such: RSASSA-PKCS1-v1_5, or pure Ed25519 of its 32 bytes. INVALID for other
+ * keys. */
+bool tls_key_can_sign_digest(const struct tls_key *key);
+struct status tls_key_sign_digest(const struct tls_key *key, const uint8_t digest[TLS_DIGEST_SIZE],
+                                  uint8_t *signature, size_t max, size_t *ret_n);
+/* DER SubjectPublicKeyInfo. */
+struct status tls_key_public_der(const struct tls_key *key, struct buf *out);
+
 /* As tls_signer.sign. INVALID when the scheme does not fit the key. */
 struct status tls_key_sign(const struct tls_key *key, enum tls_sign_scheme scheme,
                            struct slice input, uint8_t *signature, size_t max, size_t *ret_n);

@@ -193,6 +193,43 @@ static void certificates_say_what_they_are_for(void **state)
 	}
 }
 
+static void a_public_key_has_one_fingerprint(void **state)
+{
+	static const char key_text[] =
+	        "-----BEGIN PUBLIC KEY-----\n"
+	        "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+	        "-----END PUBLIC KEY-----\n"; /* RFC 8463 appendix A.2 */
+	struct tls_key *key;
+	struct arena arena;
+	struct buf pem;
+	struct tls_certificate_info info;
+	struct slice name = SLICE("a.example"), fingerprint;
+	(void)state;
+	arena_init(&arena, 64 * KIB);
+	buf_init(&pem, TLS_PEM_MAX);
+	assert_true(is_ok(tls_key_generate(TLS_KEY_ED25519, &key)));
+	assert_true(is_ok(tls_certificate_self_sign(key, &name, 1, NOW_S, 1, &pem)));
+	assert_true(is_ok(tls_certificate_read(buf_slice(&pem), "c", &info, &arena)));
+	assert_true(is_ok(tls_public_key_fingerprint(buf_slice(&pem), "c", &fingerprint, &arena)));
+	assert_true(slice_eq(fingerprint, info.key_fingerprint));
+	assert_true(
+	        is_ok(tls_public_key_fingerprint(slice_str(key_text), "k", &fingerprint, &arena)));
+	assert_int_equal(fingerprint.n, 64);
+	static const char *const bad[] = {"", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n",
+	                                  ("-----BEGIN CERTIFICATE-----\nAAAA\n"
+	                                   "-----END CERTIFICATE-----\n")};
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct status status =
+		        tls_public_key_fingerprint(slice_str(bad[i]), "b", &fingerprint, &arena);
+		assert_int_equal(status.code, ERR_INVALID);
+		assert_string_equal(status.why,
+		                    "b: no certificate and no public key in PEM form found");
+	}
+	tls_key_free(key);
+	buf_done(&pem);
+	arena_done(&arena);
+}
+
 static void bad_names_make_no_certificate(void **state)
 {
 	static const struct {
@@ -317,6 +354,7 @@ int main(void)
 	        cmocka_unit_test(bad_keys_are_explained),
 	        cmocka_unit_test(a_key_is_found_behind_its_certificate),
 	        cmocka_unit_test(certificates_say_what_they_are_for),
+	        cmocka_unit_test(a_public_key_has_one_fingerprint),
 	        cmocka_unit_test(bad_names_make_no_certificate),
 	        cmocka_unit_test(too_many_certificates_are_refused),
 	        cmocka_unit_test(names_match_by_whole_labels),

@@ -20,6 +20,13 @@
 
 /* --- files --- */
 
+static struct status password_path(struct slice account, char path[SEALED_PATH_MAX])
+{
+	if (account.n > VAULT_NAME_MAX)
+		return fail(ERR_INVALID, "the account's name is too long");
+	return sealed_file_path("passwords", account, path);
+}
+
 static struct status write_verifier(struct vault *vault, const char *path,
                                     const struct verifier *verifier, struct os_fault *ret_fault)
 {
@@ -50,7 +57,7 @@ static struct status load(struct vault *vault, struct slice account, struct veri
                           bool *ret_known)
 {
 	char path[SEALED_PATH_MAX];
-	*ret_known = is_ok(sealed_file_path("passwords", account, path));
+	*ret_known = is_ok(password_path(account, path));
 	if (*ret_known) {
 		struct status status = read_verifier(vault, path, ret_verifier, NULL);
 		if (status.code != ERR_NOT_FOUND)
@@ -115,7 +122,7 @@ struct status vault_password_set(struct vault *vault, struct slice account, stru
 {
 	char path[SEALED_PATH_MAX];
 	struct buf prepared;
-	TRY(sealed_file_path("passwords", account, path));
+	TRY(password_path(account, path));
 	buf_init(&prepared, 4 * SASL_PREPARE_MAX);
 	buf_reserve(&prepared, 3 * SASL_PREPARE_MAX); /* never moved */
 	struct status status = sasl_prepare(password, &prepared);

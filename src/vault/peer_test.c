@@ -101,7 +101,7 @@ static int tear_down(void **state)
 	vault_password_remove(f->vault, SLICE("user"), NULL);
 	vault_close(f->vault);
 	static const char *const left[] = {"seed", "nobody"};
-	static const char *const folders[] = {"passwords", "keys", "secrets"};
+	static const char *const folders[] = {"passwords", "keys", "dkim", "secrets"};
 	for (size_t i = 0; i < N_ELEMENTS(left); i++)
 		unlinkat(f->dir_fd, left[i], 0);
 	for (size_t i = 0; i < N_ELEMENTS(folders); i++)

@@ -13,7 +13,9 @@
 #include <openssl/evp.h>
 
 #define HEADER_MAX ((size_t)256)
-#define NAMES_MAX  ((size_t)1000000)
+#define FILE_NAME_MAX                                                                              \
+	((size_t)240) /* escaped; file systems allow 255, and a temporary file needs more */
+#define NAMES_MAX ((size_t)1000000)
 
 static bool is_plain(uint8_t c)
 {
@@ -23,7 +25,7 @@ static bool is_plain(uint8_t c)
 struct status sealed_file_path(const char *folder, struct slice name, char path[SEALED_PATH_MAX])
 {
 	struct buf text;
-	if (name.n == 0 || name.n > VAULT_NAME_MAX)
+	if (name.n == 0 || name.n > SEALED_NAME_MAX)
 		return fail(ERR_INVALID, "name is empty or too long");
 	buf_init(&text, SEALED_PATH_MAX - 1);
 	buf_printf(&text, "%s/", folder);
@@ -33,7 +35,7 @@ struct status sealed_file_path(const char *folder, struct slice name, char path[
 		else
 			buf_printf(&text, "%%%02X", name.p[i]);
 	}
-	bool fits = !buf_failed(&text);
+	bool fits = !buf_failed(&text) && text.n - strlen(folder) - 1 <= FILE_NAME_MAX;
 	if (fits)
 		memcpy(path, buf_cstr(&text), text.n + 1);
 	buf_done(&text);

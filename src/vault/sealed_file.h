@@ -6,10 +6,11 @@
 #include "vault/secret.h"
 
 #define SEALED_FILE_MAX ((size_t)200 * 1024) /* bytes of content */
-#define SEALED_PATH_MAX ((size_t)256)
+#define SEALED_NAME_MAX ((size_t)253) /* bytes of a name; escaped it must fit a file's name */
+#define SEALED_PATH_MAX ((size_t)280)
 
 /* Makes "folder/NAME" where every byte of the name but [A-Za-z0-9_@+-] and inner dots is written
- * %XX. INVALID for an empty name or one over VAULT_NAME_MAX. */
+ * %XX. INVALID for an empty name or one over SEALED_NAME_MAX. */
 struct status sealed_file_path(const char *folder, struct slice name, char path[SEALED_PATH_MAX]);
 
 /* `kind` stands in the first line and must be the same when it is read. Atomic and durable. */

@@ -33,7 +33,7 @@ static struct status load_seed(struct vault *vault, struct os_fault *ret_fault)
 
 static struct status make_folders(const struct vault *vault, struct os_fault *ret_fault)
 {
-	static const char *const folders[] = {"passwords", "keys", "secrets"};
+	static const char *const folders[] = {"passwords", "keys", "dkim", "secrets"};
 	for (size_t i = 0; i < N_ELEMENTS(folders); i++)
 		TRY(file_mkdir_all(vault->options.dir_fd, folders[i], 0700, ret_fault));
 	return ok();
@@ -58,7 +58,8 @@ static struct status open_all(struct vault *vault, struct os_fault *ret_fault)
 	TRY(make_folders(vault, ret_fault));
 	TRY(load_seed(vault, ret_fault));
 	TRY(vault_passwords_prepare(vault, ret_fault));
-	return vault_keys_load(vault, ret_fault);
+	TRY(vault_keys_load(vault, ret_fault));
+	return vault_dkim_load(vault, ret_fault);
 }
 
 struct status vault_open(const struct vault_options *options, struct vault **ret_vault,
@@ -89,6 +90,7 @@ void vault_close(struct vault *vault)
 	if (!vault)
 		return;
 	vault_keys_drop(vault);
+	vault_dkim_drop(vault);
 	vault_hashing_free(vault->hashing);
 	pthread_mutex_destroy(&vault->change_lock);
 	pthread_rwlock_destroy(&vault->keys_lock);

@@ -2,6 +2,7 @@
  *
  *	passwords/ACCOUNT   verifiers of one account's password
  *	keys/ID             a TLS private key with its certificate chain
+ *	dkim/DOMAIN         DKIM private keys of a domain, by selector
  *	secrets/NAME        a secret that the config names (a transport's password)
  *	damaged/            key files that could not be read, put aside for a person to look at
  *	seed                random, for invented answers about accounts that do not exist
@@ -19,10 +20,13 @@
 #include "tls/certificate.h"
 #include "vault/secret.h"
 
-#define VAULT_NAME_MAX    ((size_t)64)   /* bytes of an account, key or secret name */
-#define VAULT_KEYS_MAX    ((size_t)4096) /* TLS keys */
-#define VAULT_SECRET_MAX  ((size_t)8192) /* bytes of a named secret */
-#define VAULT_WAITING_MAX 256            /* logins that wait for their turn */
+#define VAULT_NAME_MAX       ((size_t)64)   /* bytes of an account, key or secret name */
+#define VAULT_KEYS_MAX       ((size_t)4096) /* TLS keys */
+#define VAULT_DOMAIN_MAX     ((size_t)253)  /* bytes of a domain's name */
+#define VAULT_DKIM_KEYS_MAX  ((size_t)20000)
+#define VAULT_PUBLIC_KEY_MAX ((size_t)1024) /* bytes of a SubjectPublicKeyInfo */
+#define VAULT_SECRET_MAX     ((size_t)8192) /* bytes of a named secret */
+#define VAULT_WAITING_MAX    256            /* logins that wait for their turn */
 
 struct vault;
 
@@ -108,6 +112,32 @@ struct status vault_key_renew(struct vault *vault, size_t *ret_n, struct os_faul
 /* As tls_signer.sign. DENIED for a text that is no TLS server handshake (tls_signable). */
 struct status vault_key_sign(struct vault *vault, struct slice id, enum tls_sign_scheme scheme,
                              struct slice input, uint8_t *signature, size_t max, size_t *ret_n);
+
+/* --- DKIM keys --- */
+
+struct vault_dkim_info {
+	struct slice domain, selector;
+	int64_t created_s;
+	struct slice public_key; /* DER SubjectPublicKeyInfo */
+};
+
+/* Domains as A-labels, selectors of one label, both in lower case: INVALID otherwise, and for keys
+ * that are neither RSA (2048 bits at least) nor Ed25519. EXISTS: another selector must be taken. */
+struct status vault_dkim_generate(struct vault *vault, struct slice domain, struct slice selector,
+                                  enum tls_key_type type, struct os_fault *ret_fault);
+struct status vault_dkim_import(struct vault *vault, struct slice domain, struct slice selector,
+                                struct slice pem, struct os_fault *ret_fault);
+struct status vault_dkim_remove(struct vault *vault, struct slice domain, struct slice selector,
+                                struct os_fault *ret_fault);
+/* Of one domain, or of all when it is empty. Copies, in the arena. */
+struct status vault_dkim_list(struct vault *vault, struct slice domain,
+                              const struct vault_dkim_info **ret_keys, size_t *ret_n,
+                              struct arena *arena);
+/* The signature for a SHA-256: RSASSA-PKCS1-v1_5 (RFC 6376 section 3.3.1), or Ed25519 of the 32
+ * bytes (RFC 8463 section 3). */
+struct status vault_dkim_sign(struct vault *vault, struct slice domain, struct slice selector,
+                              const uint8_t digest[TLS_DIGEST_SIZE], uint8_t *signature, size_t max,
+                              size_t *ret_n);
 
 /* --- named secrets --- */
 

@@ -10,6 +10,7 @@
 #define VAULT_SEED_SIZE ((size_t)32)
 
 struct vault_key; /* keys.c */
+struct dkim_key;  /* dkim_keys.c */
 
 struct vault {
 	struct vault_options options; /* defaults filled in */
@@ -19,10 +20,14 @@ struct vault {
 	pthread_rwlock_t keys_lock;  /* guards keys and n_keys; a key itself does not change */
 	struct vault_key **keys;
 	size_t n_keys;
+	struct dkim_key **dkim_keys; /* guarded as keys */
+	size_t n_dkim_keys;
 };
 
 struct status vault_keys_load(struct vault *vault, struct os_fault *ret_fault);
 void vault_keys_drop(struct vault *vault);
+struct status vault_dkim_load(struct vault *vault, struct os_fault *ret_fault);
+void vault_dkim_drop(struct vault *vault);
 
 /* Makes nobody's verifier where there is none or its costs are not those of the options. */
 struct status vault_passwords_prepare(struct vault *vault, struct os_fault *ret_fault);

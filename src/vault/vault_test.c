@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -65,7 +66,7 @@ static int set_up(void **state)
 
 static void remove_tree(int dir_fd)
 {
-	static const char *const folders[] = {"passwords", "keys", "secrets", "damaged"};
+	static const char *const folders[] = {"passwords", "keys", "dkim", "secrets", "damaged"};
 	for (size_t i = 0; i < N_ELEMENTS(folders); i++) {
 		unlinkat(dir_fd, folders[i], AT_REMOVEDIR);
 	}
@@ -77,8 +78,12 @@ static int tear_down(void **state)
 	CLEANUP(arena_done) struct arena arena;
 	const struct slice *names;
 	const struct vault_key_info *keys;
+	const struct vault_dkim_info *dkim;
 	size_t n;
 	arena_init(&arena, (size_t)MIB);
+	if (is_ok(vault_dkim_list(f->vault, slice_empty(), &dkim, &n, &arena)))
+		for (size_t i = 0; i < n; i++)
+			vault_dkim_remove(f->vault, dkim[i].domain, dkim[i].selector, NULL);
 	if (is_ok(vault_password_list(f->vault, &names, &n, &arena)))
 		for (size_t i = 0; i < n; i++)
 			vault_password_remove(f->vault, names[i], NULL);
@@ -92,6 +97,7 @@ static int tear_down(void **state)
 	unlinkat(f->dir_fd, "seed", 0);
 	unlinkat(f->dir_fd, "nobody", 0);
 	unlinkat(f->dir_fd, "damaged/k", 0);
+	unlinkat(f->dir_fd, "damaged/a.example", 0);
 	remove_tree(f->dir_fd);
 	close(f->dir_fd);
 	assert_int_equal(rmdir(f->path), 0); /* nothing else is left behind */
@@ -581,6 +587,133 @@ static void keys_change_while_they_sign(void **state)
 	assert_int_equal(signing.n_failed, 0);
 }
 
+/* --- DKIM keys --- */
+
+#define DIGEST "0123456789abcdef0123456789abcdef"
+
+/* By nothing of ours: the public key from the list. */
+static bool is_signature(struct slice public_key, struct slice signature)
+{
+	const unsigned char *der = public_key.p;
+	EVP_PKEY *key = d2i_PUBKEY(NULL, &der, (long)public_key.n);
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool good;
+	if (EVP_PKEY_is_a(key, "RSA"))
+		good = EVP_PKEY_verify_init(context) == 1 &&
+		       EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
+		       EVP_PKEY_verify(context, signature.p, signature.n, (const uint8_t *)DIGEST,
+		                       32) == 1;
+	else
+		good = EVP_DigestVerifyInit(md, NULL, NULL, NULL, key) == 1 &&
+		       EVP_DigestVerify(md, signature.p, signature.n, (const uint8_t *)DIGEST,
+		                        32) == 1;
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(context);
+	EVP_PKEY_free(key);
+	return good;
+}
+
+static void assert_signs(struct fixture *f, struct slice domain, struct slice selector, bool can)
+{
+	const struct vault_dkim_info *keys;
+	CLEANUP(arena_done) struct arena arena;
+	uint8_t signature[1024];
+	size_t n, n_signature = 0;
+	arena_init(&arena, (size_t)MIB);
+	struct status status = vault_dkim_sign(f->vault, domain, selector, (const uint8_t *)DIGEST,
+	                                       signature, sizeof(signature), &n_signature);
+	assert_int_equal(status.code, can ? ERR_OK : ERR_NOT_FOUND);
+	assert_true(is_ok(vault_dkim_list(f->vault, domain, &keys, &n, &arena)));
+	bool listed = false;
+	for (size_t i = 0; i < n; i++) {
+		assert_true(slice_eq(keys[i].domain, domain));
+		if (!slice_eq(keys[i].selector, selector))
+			continue;
+		listed = true;
+		assert_true(is_signature(keys[i].public_key, slice_of(signature, n_signature)));
+		assert_int_equal(keys[i].created_s, f->clock.now_us / 1000000);
+	}
+	assert_int_equal(listed, can);
+}
+
+static void dkim_keys_sign_and_stay(void **state)
+{
+	struct fixture *f = *state;
+	struct slice a = SLICE("a.example"), b = SLICE("b.example");
+	struct slice first = SLICE("2026a"), second = SLICE("2026_b-x");
+	assert_true(is_ok(vault_dkim_generate(f->vault, a, first, TLS_KEY_ED25519, NULL)));
+	assert_true(is_ok(vault_dkim_generate(f->vault, a, second, TLS_KEY_RSA_2048, NULL)));
+	assert_true(is_ok(vault_dkim_generate(f->vault, b, first, TLS_KEY_ED25519, NULL)));
+	for (int i = 0; i < 2; i++) {
+		assert_signs(f, a, first, true);
+		assert_signs(f, a, second, true);
+		assert_signs(f, b, first, true);
+		assert_signs(f, b, second, false);
+		assert_signs(f, SLICE("c.example"), first, false);
+		reopen(f);
+	}
+	assert_int_equal(vault_dkim_generate(f->vault, a, first, TLS_KEY_ED25519, NULL).code,
+	                 ERR_EXISTS);
+	assert_true(is_ok(vault_dkim_remove(f->vault, a, first, NULL)));
+	assert_int_equal(vault_dkim_remove(f->vault, a, first, NULL).code, ERR_NOT_FOUND);
+	assert_true(is_ok(vault_dkim_remove(f->vault, b, first, NULL)));
+	for (int i = 0; i < 2; i++) {
+		assert_signs(f, a, first, false);
+		assert_signs(f, a, second, true);
+		assert_signs(f, b, first, false);
+		reopen(f);
+	}
+	assert_int_equal(faccessat(f->dir_fd, "dkim/b.example", F_OK, 0), -1);
+}
+
+static void bad_dkim_keys_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char long_domain[300];
+	memset(long_domain, 'a', sizeof(long_domain));
+	const struct {
+		struct slice domain, selector;
+		enum tls_key_type type;
+	} cases[] = {
+	        {SLICE(""), SLICE("s"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), SLICE(""), TLS_KEY_ED25519},
+	        {SLICE("A.example"), SLICE("s"), TLS_KEY_ED25519},
+	        {SLICE("a/../b"), SLICE("s"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), SLICE("s.t"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), SLICE("S"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), SLICE("s\nt"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), slice_of(long_domain, 64), TLS_KEY_ED25519},
+	        {slice_of(long_domain, 254), SLICE("s"), TLS_KEY_ED25519},
+	        {SLICE("a.example"), SLICE("s"), TLS_KEY_EC_P256},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct os_fault fault = {0};
+		assert_int_equal(vault_dkim_generate(f->vault, cases[i].domain, cases[i].selector,
+		                                     cases[i].type, &fault)
+		                         .code,
+		                 ERR_INVALID);
+		assert_true(fault.text[0] != 0);
+	}
+	assert_int_equal(
+	        vault_dkim_import(f->vault, SLICE("a.example"), SLICE("s"), SLICE("x"), NULL).code,
+	        ERR_INVALID);
+}
+
+static void a_damaged_dkim_file_is_put_aside(void **state)
+{
+	struct fixture *f = *state;
+	struct slice a = SLICE("a.example"), b = SLICE("b.example"), s = SLICE("s");
+	assert_true(is_ok(vault_dkim_generate(f->vault, a, s, TLS_KEY_ED25519, NULL)));
+	assert_true(is_ok(vault_dkim_generate(f->vault, b, s, TLS_KEY_ED25519, NULL)));
+	assert_true(
+	        is_ok(file_replace(f->dir_fd, "dkim/a.example", SLICE("rubbish\n"), 0600, NULL)));
+	reopen(f);
+	assert_signs(f, a, s, false);
+	assert_signs(f, b, s, true);
+	assert_int_equal(faccessat(f->dir_fd, "damaged/a.example", F_OK, 0), 0);
+}
+
 /* --- secrets --- */
 
 static void secrets_are_kept(void **state)
@@ -629,6 +762,9 @@ int main(void)
 	        TEST(imports_are_checked),
 	        TEST(a_damaged_key_is_put_aside_and_named),
 	        TEST(keys_change_while_they_sign),
+	        TEST(dkim_keys_sign_and_stay),
+	        TEST(bad_dkim_keys_are_refused),
+	        TEST(a_damaged_dkim_file_is_put_aside),
 	        TEST(secrets_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,24 @@ class Offline(unittest.TestCase):
         self.run_ok("account", "quota", "ada", "default")
         self.assertEqual(self.domains().rstrip(), (DOMAINS + "\naliases:").rstrip())
 
+    def test_client_keys(self):
+        digits = "0123456789abcdef" * 4
+        pem = pathlib.Path(self.folder.name) / "key.pem"
+        pem.write_text("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+                       "-----END PUBLIC KEY-----\n")
+        self.run_ok("account", "clientkey", "add", "ada", digits)
+        added = json.loads(self.run_ok("account", "clientkey", "add", "ada", str(pem), "--json"))["key"]
+        self.assertRegex(added, "^sha256:[0-9a-f]{64}$")
+        self.assertEqual(json.loads(self.run_ok("account", "clientkey", "list", "--json"))["client_keys"],
+                         [{"account": "ada", "key": digits}, {"account": "ada", "key": added}])
+        self.run_bad("account", "clientkey", "add", "ada", "SHA256:" + digits.upper(), says="there already")
+        self.run_bad("account", "clientkey", "add", "ada", digits[1:], says="neither the SHA-256 .* nor a file")
+        self.run_bad("account", "clientkey", "add", "ada", str(self.config / "domains.yaml"), says="no public key in PEM")
+        self.run_bad("account", "clientkey", "add", "bob", digits, says="no account `bob`")
+        self.run_ok("account", "clientkey", "rm", "ada", str(pem))
+        self.run_ok("account", "clientkey", "rm", "ada", "sha256:" + digits)
+        self.run_bad("account", "clientkey", "rm", "ada", digits, says="not there")
+
     def test_refused_changes_leave_the_file_alone(self):
         for words, says in (
                 (("domain", "add", "example.org"), "already"),

@@ -5,8 +5,10 @@ rooms) against smtp_sink.
 
 import base64
 import json
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -15,6 +17,7 @@ import time
 import unittest
 
 import harness
+import package
 import smtp_sink
 from smtp_sink import PASSWORD, Sink
 
@@ -645,28 +648,29 @@ class Hostile(CourierCase):
         self.assertFalse([m for m in sink.messages if not m["tls"]])
 
 
+def is_open(ip, port):
+    with socket.socket() as probe:
+        return probe.connect_ex((ip, port)) == 0
+
+
 class Proxy(CourierCase):
     """SOCKS5 through microsocks, unpacked from Debian's package below build/."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.microsocks = find_microsocks()
+        cls.microsocks = package.Program("microsocks", "microsocks")
 
     def proxy(self, *arguments):
-        if not self.microsocks:
-            self.skipTest("no microsocks: " + FIND_ERRORS.get("microsocks", ""))
+        if not self.microsocks.path:
+            self.skipTest("no microsocks: " + self.microsocks.why)
         ip = harness.own_ip()
         port = smtp_sink.free_port(ip)
-        process = subprocess.Popen([self.microsocks, "-i", ip, "-p", str(port), *arguments], stdout=subprocess.DEVNULL,
+        process = subprocess.Popen([self.microsocks.path, "-i", ip, "-p", str(port), *arguments], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex((ip, port)) == 0:
-                    break
-            time.sleep(0.05)
+        harness.wait_for(lambda: is_open(ip, port), 5)
         return ip, port
 
     def through(self, ip, port, more=""):
@@ -718,25 +722,54 @@ class Proxy(CourierCase):
         self.assertEqual(len(sink.messages), 1)
 
 
-FIND_ERRORS = {}
+class Dante(CourierCase):
+    """The same roads through another implementation of SOCKS5: dante."""
 
+    CONFIG = """logoutput: {folder}/log
+internal: {ip} port = {port}
+external: lo
+user.privileged: root
+user.unprivileged: nobody
+clientmethod: none
+socksmethod: none
+client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+{rule}
+"""
+    PASS = "socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 command: connect }"
+    BLOCK = "socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 }"
 
-def find_microsocks():
-    """The program: installed, or unpacked from Debian's package, which installs nothing."""
-    installed = shutil.which("microsocks")
-    folder = harness.TOP / "build" / "peers" / "microsocks"
-    program = folder / "usr" / "bin" / "microsocks"
-    if installed or program.exists():
-        return installed or str(program)
-    folder.mkdir(parents=True, exist_ok=True)
-    steps = (["apt-get", "-q", "download", "microsocks"],
-             ["sh", "-c", "dpkg-deb -x microsocks_*.deb ."])
-    for step in steps:
-        done = subprocess.run(step, cwd=folder, capture_output=True, text=True)
-        if done.returncode != 0:
-            FIND_ERRORS["microsocks"] = done.stderr.strip()[-200:]
-            return None
-    return str(program)
+    def proxy(self, rule):
+        danted = package.Program("danted", "dante-server", "libwrap0")
+        if not danted.path or os.geteuid() != 0:
+            self.skipTest("no dante: " + (danted.why or "it needs root"))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="mailkeep-dante-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        ip = harness.own_ip()
+        port = smtp_sink.free_port(ip)
+        config = folder / "danted.conf"
+        config.write_text(self.CONFIG.format(folder=folder, ip=ip, port=port, rule=rule))
+        process = subprocess.Popen([danted.path, "-f", config, "-p", folder / "pid"], env=danted.environment(),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(os.killpg, process.pid, signal.SIGTERM)
+        if not harness.wait_for(lambda: is_open(ip, port), 10):
+            self.fail("dante does not listen: " + (folder / "log").read_text())
+        self.transports = [f"p: {{kind: socks, host: \"{ip}\", port: {port}, remote_port: {self.port}}}"]
+
+    def test_mail_goes_through_dante(self):
+        self.proxy(self.PASS)
+        sink = self.simple(tls=self.good)
+        self.assert_outcome(self.attempt(transport="p"), "delivered")
+        message, = sink.messages
+        self.assertEqual((message["tls"], message["data"]), (True, BODY))
+
+    def test_what_dante_forbids_is_said(self):
+        self.proxy(self.BLOCK)
+        sink = self.simple()
+        reply = self.attempt(transport="p")
+        self.assert_outcome(reply, "deferred")
+        self.assertIn("not allowed", reply["outcomes"][0]["why"] + reply["hosts"][0]["result"])
+        self.assertEqual(sink.messages, [])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import hashlib
 import os
 import pathlib
 import random
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -24,6 +23,7 @@ import time
 
 import dns_server
 import harness
+import package
 import wire
 from harness import peers
 
@@ -115,9 +115,8 @@ def message_id(whole):
 class Exchange(harness.unittest.TestCase):
     def setUp(self):
         harness.need_peers(self)
-        if not shutil.which("microsocks"):
-            subprocess.run(["apt-get", "install", "-y", "-q", "microsocks"], capture_output=True)
-        self.assertTrue(shutil.which("microsocks"), "microsocks can be installed")
+        self.microsocks = package.Program("microsocks", "microsocks")
+        self.assertTrue(self.microsocks.path, self.microsocks.why)
         self.ips = {name: harness.own_ip() for name in "abpd"}
 
     def start_mailkeep(self, name, domains, routes, certificate):
@@ -176,7 +175,7 @@ class Exchange(harness.unittest.TestCase):
         self.certificate_of_b = path
 
     def proxy(self, ip):
-        process = subprocess.Popen(["microsocks", "-i", ip, "-p", "10080"], stdout=subprocess.DEVNULL,
+        process = subprocess.Popen([self.microsocks.path, "-i", ip, "-p", "10080"], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         peers.wait_port(ip, 10080)
 

@@ -565,6 +565,41 @@ class ToMailkeep(harness.ServerCase, Case):
         self.assert_exit(self.sendmail("user2@localhost", text=self.letter("by-socket")), 0)
         self.assertEqual(len(self.arrived("by-socket")), 1)
 
+    def clientkey(self, *words):
+        return subprocess.run([harness.PROGRAM, "account", "clientkey", *map(str, words), "--config",
+                               str(self.server.data / "config")], capture_output=True, text=True, timeout=60)
+
+    def test_by_the_key_of_a_certificate(self):
+        """No password at all: the key is registered by the command, and mail goes until it is taken away."""
+        key, certificate, fingerprint = submission.make_key(self.folder, "laptop")
+        address = self.server.submissions
+
+        def send(subject, **fields):
+            self.config(host="localhost", port=address[1], tls="implicit", ca=self.certificate, **fields)
+            return self.sendmail("-v", "-f", "user1@localhost", "user2@localhost", text=self.letter(subject))
+
+        fields = {"certificate": certificate, "certificate_key": key}
+        self.assertNotEqual(send("not-yet", **fields).returncode, 0)
+        done = self.clientkey("add", "user1", certificate)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(fingerprint, self.clientkey("list").stdout)
+        self.assertTrue(harness.wait_for(lambda: send("by-key", **fields).returncode == 0))
+        done = send("by-key-again", **fields)
+        self.assert_exit(done, 0)
+        self.assertIn("with EXTERNAL\n", done.stderr.decode())
+        self.assertTrue(self.arrived("by-key-again"))
+        both = self.folder / "both.pem"
+        both.write_text(key.read_text() + certificate.read_text())
+        self.assert_exit(send("in-one-file", certificate=both), 0)
+        other = submission.make_key(self.folder, "other")
+        done = send("wrong-key", certificate=certificate, certificate_key=other[0])
+        self.assert_exit(done, EX_CONFIG)
+        self.assertIn("the private key is not that of the certificate", done.stderr.decode())
+        self.assertNotEqual(send("unknown", certificate=other[1], certificate_key=other[0]).returncode, 0)
+        done = self.clientkey("rm", "user1", f"SHA256:{fingerprint.upper()}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(harness.wait_for(lambda: send("no-more", **fields).returncode != 0))
+
     def test_the_socket_lets_nobody_send_as_another(self):
         self.config(socket=self.socket)
         self.assertNotEqual(self.sendmail("-f", "user2@localhost", "user2@localhost").returncode, 0)
