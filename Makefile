@@ -10,6 +10,8 @@
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
 #   make queue-kill-rounds  the same for mail on its way out
 #   make exchange     EXCHANGE_MESSAGES between two mailkeeps and Postfix, by every transport
+#   make dkim-cross   DKIM_MESSAGES random messages between mailkeep, dkimpy, OpenDKIM and Mail::DKIM
+#   make lab          a shell in a small internet: DNS with DNSSEC, two mailkeeps, Postfix (tests/lab)
 #   make deps         install the Debian packages that are missing (root or sudo)
 #   make install      DESTDIR= PREFIX=
 
@@ -19,6 +21,7 @@ DESTDIR =
 FUZZ_SECONDS = 60
 KILL_ROUNDS = 200
 EXCHANGE_MESSAGES = 10000
+DKIM_MESSAGES = 4000
 RUN_ARGS =
 
 all: $(BUILD)/build.ninja
@@ -63,6 +66,14 @@ exchange: deps
 	@$(MAKE) --no-print-directory all
 	@EXCHANGE_MESSAGES=$(EXCHANGE_MESSAGES) tests/run --only e2e.test_exchange
 
+dkim-cross: deps
+	@$(MAKE) --no-print-directory all
+	@DKIM_MESSAGES=$(DKIM_MESSAGES) tests/run --only e2e.dkim
+
+lab: deps
+	@$(MAKE) --no-print-directory all
+	@python3 tests/lab/shell.py
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -70,4 +81,4 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz build-tsan build-check
 
-.PHONY: all deps run test check format bench fuzz kill-rounds exchange install clean
+.PHONY: all deps run test check format bench fuzz kill-rounds exchange dkim-cross lab install clean

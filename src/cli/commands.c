@@ -2,6 +2,8 @@
 #include "cli/checks.h"
 #include "cli/cli.h"
 #include "cli/dial.h"
+#include "cli/dkim.h"
+#include "cli/dns.h"
 #include "cli/secret.h"
 
 const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
@@ -55,6 +57,33 @@ const struct cli_option cli_common_options[CLI_COMMON_OPTIONS] = {
 	}
 #define QUEUE_FILTER_HELP                                                                          \
 	"Numbers and filters together name the entries: all that is given must hold."
+
+#define DKIM_FILES                                                                                 \
+	{                                                                                          \
+		"FILE", CLI_ANY, true, true                                                        \
+	}
+#define DKIM_LOOKUPS                                                                               \
+	CLI_RESOLVER_OPTION, CLI_ANCHOR_OPTION,                                                    \
+	{                                                                                          \
+		"timeout", "SECONDS", CLI_ANY, "How long to wait for the DNS, a message (30)"      \
+	}
+#define DKIM_AT(what)                                                                              \
+	{                                                                                          \
+		"at", "SECONDS", CLI_ANY, what " at this time, in seconds since 1970"              \
+	}
+#define DKIM_SIGNER                                                                                \
+	{"domain", "DOMAIN", CLI_ANY, "Domain to sign for"},                                       \
+	        {"selector", "SELECTOR", CLI_ANY, "Under which the DNS has the key"},              \
+	        {"key", "FILE", CLI_ANY, "Private key in PEM form"},                               \
+	        {"headers", "NAMES", CLI_ANY, "Fields to sign, with colons (the usual ones)"},     \
+	        {"message", NULL, CLI_ANY, "Print the message behind the new fields"},             \
+	{                                                                                          \
+		"output", "DIR", CLI_DIRECTORY, "Write each message to a file of its name here"    \
+	}
+#define DKIM_LINES_HELP                                                                            \
+	"\n\nWithout FILE the message is read from standard input. A message whose first line "    \
+	"ends "                                                                                    \
+	"in LF alone is read as if all its lines ended in CRLF."
 
 const struct cli_command cli_commands[] = {
         {"serve", "Run the mail server", .takes_config = true,
@@ -351,18 +380,28 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep secret list", .run = cli_secret_list},
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
-         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS},
-         .has_json = true,
+         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},
+         .options = {CLI_RESOLVER_OPTION,
+                     CLI_ANCHOR_OPTION,
+                     {"hints", "FILE", CLI_ANY, "Addresses of root servers to begin at"},
+                     {"trust", NULL, CLI_ANY,
+                      "Believe what the --resolver says of DNSSEC instead of validating"},
+                     CLI_RUNNING_OPTION,
+                     {"timeout", "SECONDS", CLI_ANY, "How long to wait (30)"}},
+         .takes_config = true, .has_json = true,
          .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
                  "any script. The first line begins with secure (validated up to the trust "
                  "anchor), insecure (not signed) or bogus (validation failed; nothing is "
                  "shown then). Aliases (CNAME) that were followed come with the status of each. "
                  "The exit status is 0 when there was an answer, also that there is nothing.\n\n"
-                 "No running server is asked: the lookup is made by this command, from the root "
-                 "servers on or through the --resolver, and validated.",
+                 "The lookup is made by this command, from the root servers on or through the "
+                 "--resolver, and validated; no server needs to run. With --running the resolver "
+                 "of the running server is asked, which answers as it answers its own rooms: by "
+                 "its configuration, from its cache.",
          .examples = "mailkeep dns lookup MX example.org\n"
                      "mailkeep dns lookup TLSA _25._tcp.mail.example.org --json\n"
-                     "mailkeep dns lookup A example.org --resolver 192.0.2.53",
+                     "mailkeep dns lookup A example.org --resolver 192.0.2.53\n"
+                     "mailkeep dns lookup MX example.org --running  # as the server sees it",
          .run = cli_dns_lookup},
 
         {"spf check", "Check whether a client may send mail under a name",
@@ -470,6 +509,75 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dnsbl health bl.example.org\n"
                      "mailkeep dnsbl health dbl.example.org --kind domain",
          .run = cli_dnsbl_health},
+        {"dkim verify", "Verify the DKIM signatures of messages", .args = {DKIM_FILES},
+         .options = {DKIM_LOOKUPS, DKIM_AT("Judge as if it was")}, .has_json = true,
+         .help = "The first line of each message begins with the best result of its signatures: "
+                 "none, pass, fail, policy, neutral, temperror or permerror. Below it stand each "
+                 "signature with its result, and the lookups of keys with their DNSSEC status. The "
+                 "exit status is 0 when each message has a signature that passes." DKIM_LINES_HELP,
+         .examples = "mailkeep dkim verify message.eml\n"
+                     "mailkeep dkim verify --json < message.eml",
+         .run = cli_dkim_verify},
+        {"dkim sign", "Sign messages with DKIM", .args = {DKIM_FILES},
+         .options = {DKIM_SIGNER,
+                     {"identity", "ADDRESS", CLI_ANY, "For i=: of the domain or below it"},
+                     {"canon", "HEADER/BODY", CLI_ANY, "simple or relaxed (relaxed/relaxed)"},
+                     {"no-oversign", NULL, CLI_ANY, "Let fields be added that are signed"},
+                     {"expire", "TIME", CLI_ANY, "How long it shall be valid, such as 7d"},
+                     DKIM_AT("Sign as if it was")},
+         .has_json = true,
+         .help = "Prints the DKIM-Signature fields, which belong before the message. Several "
+                 "signatures are made at once when --selector and --key are lists with commas; "
+                 "--domain may be one for all." DKIM_LINES_HELP,
+         .examples = "mailkeep dkim sign --domain example.org --selector 2024a --key 2024a.pem "
+                     "--message < message.eml",
+         .run = cli_dkim_sign},
+        {"dkim genkey", "Make a DKIM key and print it with its record",
+         .options = {{"type", "TYPE", CLI_ANY,
+                      "rsa-2048 (the default), rsa-3072, rsa-4096 or ed25519"},
+                     {"selector", "SELECTOR", CLI_ANY, "For the record's name"},
+                     {"domain", "DOMAIN", CLI_ANY, "For the record's name"}},
+         .has_json = true,
+         .help = "Prints the private key (PKCS #8 in PEM form) and the line for the zone file. Not "
+                 "every receiver understands ed25519: sign with an RSA key, too.",
+         .examples = "mailkeep dkim genkey --selector 2024a --domain example.org > 2024a.pem",
+         .run = cli_dkim_genkey},
+        {"dkim txt", "Print the record for a key", .args = {{"FILE", CLI_ANY, true}},
+         .options = {{"selector", "SELECTOR", CLI_ANY, "For the record's name"},
+                     {"domain", "DOMAIN", CLI_ANY, "For the record's name"}},
+         .has_json = true,
+         .help = "FILE is a private or public key in PEM form; without it standard input is read. "
+                 "Prints the record, and the line for the zone file.",
+         .examples = "mailkeep dkim txt 2024a.pem --selector 2024a --domain example.org",
+         .run = cli_dkim_txt},
+        {"dkim lookup", "Look a DKIM key up and explain it",
+         .args = {{"SELECTOR", CLI_ANY}, {"DOMAIN", CLI_ANY}}, .options = {DKIM_LOOKUPS},
+         .has_json = true,
+         .help = "The first word is the best result that a signature with this key can have: pass, "
+                 "policy, permerror or temperror; the exit status is 0 for pass.",
+         .examples = "mailkeep dkim lookup 2024a example.org", .run = cli_dkim_lookup},
+
+        {"arc verify", "Verify the ARC chains of messages", .args = {DKIM_FILES},
+         .options = {DKIM_LOOKUPS, DKIM_AT("Judge as if it was")}, .has_json = true,
+         .help = "The first line of each message begins with none, pass or fail. Below it stand "
+                 "the sets, the newest first, with what each sealer says to have found, and the "
+                 "lookups of keys with their DNSSEC status. The exit status is 0 when all chains "
+                 "pass." DKIM_LINES_HELP,
+         .examples = "mailkeep arc verify message.eml", .run = cli_arc_verify},
+        {"arc seal", "Add an ARC set to messages", .args = {DKIM_FILES},
+         .options = {DKIM_SIGNER,
+                     {"results", "TEXT", CLI_ANY,
+                      "What was found, as in Authentication-Results: host; arc=none; spf=pass"},
+                     {"cv", "none|pass|fail", CLI_ANY,
+                      "State of the chain as it came, instead of verifying it"},
+                     DKIM_AT("Seal as if it was"),
+                     DKIM_LOOKUPS},
+         .has_json = true,
+         .help = "Prints the three fields, which belong before the message; nothing for a chain "
+                 "that was marked as failed before." DKIM_LINES_HELP,
+         .examples = "mailkeep arc seal --domain example.org --selector 2024a --key 2024a.pem "
+                     "--results \"mx.example.org; arc=none; spf=pass\" < message.eml",
+         .run = cli_arc_seal},
 
         {"dane record", "Print the TLSA record of a certificate or public key",
          .args = {{"FILE", CLI_ANY}},

@@ -1,7 +1,8 @@
 /* `mailkeep dns lookup`: what the DNS says about a name, and how far that can be trusted. In this
- * process: no running server is asked, and none is needed. */
+ * process, so that no running server is needed, or through one. */
 #include "cli/dns.h"
 
+#include "cli/change.h"
 #include "os/file.h"
 
 #define ANCHOR_FILE       "/usr/share/dns/root.key"
@@ -11,6 +12,15 @@
 #define DNS_PORT          53
 
 /* --- the resolver --- */
+
+/* NULL, too, when the command has no such option. */
+static const char *option(const struct cli *cli, const char *name)
+{
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && cli->command->options[i].name; i++)
+		if (strcmp(cli->command->options[i].name, name) == 0)
+			return cli->values[i];
+	return NULL;
+}
 
 static int read_file(struct cli *cli, const char *path, const char *what, struct arena *arena,
                      struct slice *ret_text)
@@ -23,7 +33,7 @@ static int read_file(struct cli *cli, const char *path, const char *what, struct
 
 static int read_anchors(struct cli *cli, struct arena *arena, struct slice *ret_anchors)
 {
-	const char *path = cli_option(cli, "anchor");
+	const char *path = option(cli, "anchor");
 	struct os_fault fault;
 	if (path)
 		return read_file(cli, path, "trust anchor", arena, ret_anchors);
@@ -34,7 +44,7 @@ static int read_anchors(struct cli *cli, struct arena *arena, struct slice *ret_
 
 static int read_timeout(struct cli *cli, int *ret_ms)
 {
-	const char *text = cli_option(cli, "timeout");
+	const char *text = option(cli, "timeout");
 	uint32_t seconds = TIMEOUT_DEFAULT_S;
 	if (text && (!slice_to_u32(slice_str(text), TIMEOUT_MAX_S, &seconds) || seconds == 0))
 		return cli_fail(cli, NULL, "--timeout is a number of seconds from 1 to %u",
@@ -45,7 +55,7 @@ static int read_timeout(struct cli *cli, int *ret_ms)
 
 static int read_server(struct cli *cli, struct os_address *ret_server, bool *ret_given)
 {
-	const char *text = cli_option(cli, "resolver");
+	const char *text = option(cli, "resolver");
 	*ret_given = text != NULL;
 	if (!text || is_ok(os_address_parse(slice_str(text), DNS_PORT, ret_server)) ||
 	    is_ok(os_address_parse_port(slice_str(text), ret_server)))
@@ -57,7 +67,7 @@ static int read_server(struct cli *cli, struct os_address *ret_server, bool *ret
 static int open_unbound(struct cli *cli, const struct os_address *server, bool has_server,
                         struct arena *arena, struct cli_resolver *resolver)
 {
-	const char *hints = cli_option(cli, "hints");
+	const char *hints = option(cli, "hints");
 	struct dns_unbound_options options = {.servers = server, .n_servers = has_server};
 	int result = read_anchors(cli, arena, &options.anchors);
 	if (result == 0 && hints)
@@ -73,6 +83,29 @@ static int open_unbound(struct cli *cli, const struct os_address *server, bool h
 	return 0;
 }
 
+/* The server lies where its configuration says. */
+static int open_running(struct cli *cli, struct cli_resolver *resolver)
+{
+	static const char *const others[] = {"resolver", "anchor", "hints", "trust"};
+	struct config *config;
+	for (size_t i = 0; i < N_ELEMENTS(others); i++)
+		if (cli_option(cli, others[i]))
+			return cli_fail(
+			        cli, NULL,
+			        "--%s has no place beside --running: the server looks names "
+			        "up as its configuration says",
+			        others[i]);
+	arena_init(&resolver->config, CONFIG_ARENA_MAX);
+	int result = cli_load(cli, &resolver->config, &config);
+	if (result != 0) {
+		arena_done(&resolver->config);
+		return result;
+	}
+	cli_running_init(&resolver->running, config->data_directory.s);
+	resolver->resolver = &resolver->running.resolver;
+	return 0;
+}
+
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 {
 	struct os_address server;
@@ -84,6 +117,8 @@ int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 		result = read_server(cli, &server, &has_server);
 	if (result != 0)
 		return result;
+	if (cli_option(cli, "running"))
+		return open_running(cli, resolver);
 	if (cli_option(cli, "trust")) {
 		if (!has_server)
 			return cli_fail(cli, NULL, "--trust needs a --resolver to believe");
@@ -101,6 +136,7 @@ void cli_resolver_done(struct cli_resolver *resolver)
 {
 	dns_unbound_free(resolver->unbound);
 	resolver->unbound = NULL;
+	arena_done(&resolver->config);
 }
 
 /* --- words --- */

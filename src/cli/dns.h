@@ -1,8 +1,9 @@
 /* The resolver of commands that look things up: their options --resolver, --anchor, --hints,
- * --trust and --timeout, as far as they declare them. */
+ * --trust, --running and --timeout, as far as they declare them. */
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/dns_running.h"
 #include "dns/stub.h"
 #include "dns/unbound.h"
 
@@ -17,9 +18,16 @@
 		        "Keys that validation begins at (/usr/share/dns/root.key)"                 \
 	}
 
+#define CLI_RUNNING_OPTION                                                                         \
+	{                                                                                          \
+		"running", NULL, CLI_ANY, "Ask the running server's resolver instead"              \
+	}
+
 struct cli_resolver {
 	struct dns_unbound *unbound;
 	struct dns_stub stub;
+	struct cli_running running;
+	struct arena config; /* of --running */
 	const struct dns_resolver *resolver;
 	int timeout_ms;
 };

@@ -154,6 +154,29 @@ static void names_are_compared_by_labels(void **state)
 	assert_int_equal(dns_name_n_labels(name_of("a\\.b.c")), 2);
 }
 
+static void names_end_in_a_party(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *party;
+	} cases[] = {
+	        {".", "."},
+	        {"example", "example"},
+	        {"shop.example", "shop.example"},
+	        {"a.b.c.shop.example", "shop.example"},
+	        {"a\\.b.example", "a\\046b.example"},
+	        {"1.2.0.192.in-addr.arpa", "0.192.in-addr.arpa"},
+	        {"192.in-addr.arpa", "192.in-addr.arpa"},
+	        {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+	         "8.b.d.0.1.0.0.2.ip6.arpa"},
+	        {"x.arpa", "x.arpa"},
+	        {"in-addr.arpa.example", "arpa.example"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+		assert_text(dns_name_party(name_of(cases[i].name)).text,
+		            name_of(cases[i].party).text);
+}
+
 static void host_names_are_told_from_others(void **state)
 {
 	(void)state;
@@ -239,6 +262,28 @@ static void a_response_is_read(void **state)
 	assert_int_equal(message.negative_ttl_s, 100);
 	assert_int_equal(message.ede_code, 18);
 	assert_text(message.ede_text, "hello");
+}
+
+static void owners_of_dnames_are_kept(void **state)
+{
+	(void)state;
+	struct dns_message message;
+	struct buf many;
+	buf_init(&many, 10000);
+	buf_add_str(&many, HEADER("8180", "0001", "0002", "0000", "0000") QUESTION
+	                           /* example. DNAME a. */
+	                           AT_NAME "0027 0001 0000003c 0003 016100 " A_RECORD);
+	assert_ok(dns_message_parse(bytes_of(buf_cstr(&many)), &arena, &message));
+	assert_int_equal(message.n_answers, 1);
+	assert_int_equal(message.n_dnames, 1);
+	assert_text(message.dnames[0].text, "example");
+	buf_reset(&many);
+	buf_add_str(&many, HEADER("8180", "0001", "0014", "0000", "0000") QUESTION);
+	for (size_t i = 0; i < 20; i++)
+		buf_add_str(&many, AT_NAME "0027 0001 0000003c 0003 016100 ");
+	assert_ok(dns_message_parse(bytes_of(buf_cstr(&many)), &arena, &message));
+	assert_int_equal(message.n_dnames, DNS_CHAIN_MAX);
+	buf_done(&many);
 }
 
 static void every_cut_of_a_response_is_refused(void **state)
@@ -908,9 +953,11 @@ int main(void)
 	        TEST(names_go_over_the_wire_and_back),
 	        TEST(malformed_wire_names_are_refused),
 	        TEST(names_are_compared_by_labels),
+	        TEST(names_end_in_a_party),
 	        TEST(host_names_are_told_from_others),
 	        TEST(names_are_made_from_parts),
 	        TEST(a_response_is_read),
+	        TEST(owners_of_dnames_are_kept),
 	        TEST(every_cut_of_a_response_is_refused),
 	        TEST(malformed_responses_are_refused),
 	        TEST(pointers_are_counted),

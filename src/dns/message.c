@@ -19,6 +19,7 @@
 #define HEADER_SIZE 12
 #define CLASS_IN    1
 #define TYPE_SOA    6
+#define TYPE_DNAME  39
 #define TYPE_OPT    41
 #define OPTION_EDE  15
 
@@ -218,32 +219,54 @@ static struct status read_owner(struct cursor *c, const struct dns_rr *before, s
 	return dns_name_builder_finish(&builder, arena, ret_name);
 }
 
+/* Where the answer section's records go. */
+struct answer_section {
+	struct dns_rr *rrs;
+	struct dns_name *dnames;
+	size_t room, n, n_dnames;
+};
+
+static struct status read_answer(struct cursor *c, struct answer_section *section,
+                                 struct arena *arena)
+{
+	struct dns_rr rr = {0};
+	struct rr_head head;
+	struct cursor owner = *c;
+	TRY(skip_name(c));
+	TRY(read_head(c, &head));
+	if (head.class != CLASS_IN)
+		return ok();
+	if (head.type == TYPE_DNAME && section->n_dnames < DNS_CHAIN_MAX)
+		return read_name(&owner, arena, &section->dnames[section->n_dnames++]);
+	if (!dns_type_is_known(head.type))
+		return ok();
+	if (section->n == section->room)
+		return fail(ERR_LIMIT, "too many records");
+	rr.record.type = (enum dns_type)head.type;
+	rr.record.ttl_s = head.ttl_s;
+	TRY(read_owner(&owner, section->n ? &section->rrs[section->n - 1] : NULL, arena,
+	               &rr.owner));
+	TRY(dns_record_read(&head.data, arena, &rr.record));
+	section->rrs[section->n++] = rr;
+	return ok();
+}
+
 static struct status read_answers(struct cursor *c, size_t n, struct arena *arena,
                                   struct dns_message *message)
 {
+	struct answer_section section = {0};
 	/* Each takes at least 11 bytes, so no more can be there than the packet has room for. */
-	size_t room = MIN(n, MIN((c->in.n - c->at) / 11, (size_t)DNS_RECORDS_MAX + DNS_CHAIN_MAX));
-	struct dns_rr *rrs = ARENA_ARRAY(arena, room, struct dns_rr);
-	if (!rrs)
+	section.room = MIN(n, MIN((c->in.n - c->at) / 11, (size_t)DNS_RECORDS_MAX + DNS_CHAIN_MAX));
+	section.rrs = ARENA_ARRAY(arena, section.room, struct dns_rr);
+	section.dnames = ARENA_ARRAY(arena, DNS_CHAIN_MAX, struct dns_name);
+	if (!section.rrs || !section.dnames)
 		return fail(ERR_LIMIT, "no room for records");
-	for (size_t i = 0; i < n; i++) {
-		struct dns_rr rr = {0};
-		struct rr_head head;
-		struct cursor owner = *c;
-		TRY(skip_name(c));
-		TRY(read_head(c, &head));
-		if (head.class != CLASS_IN || !dns_type_is_known(head.type))
-			continue;
-		if (message->n_answers == room)
-			return fail(ERR_LIMIT, "too many records");
-		rr.record.type = (enum dns_type)head.type;
-		rr.record.ttl_s = head.ttl_s;
-		TRY(read_owner(&owner, message->n_answers ? &rrs[message->n_answers - 1] : NULL,
-		               arena, &rr.owner));
-		TRY(dns_record_read(&head.data, arena, &rr.record));
-		rrs[message->n_answers++] = rr;
-	}
-	message->answers = rrs;
+	for (size_t i = 0; i < n; i++)
+		TRY(read_answer(c, &section, arena));
+	message->answers = section.rrs;
+	message->n_answers = section.n;
+	message->dnames = section.dnames;
+	message->n_dnames = section.n_dnames;
 	return ok();
 }
 

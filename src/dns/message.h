@@ -28,10 +28,12 @@ struct dns_message {
 	uint32_t question_type;
 	const struct dns_rr *answers; /* class IN and types of enum dns_type only, in order */
 	size_t n_answers;
-	bool has_negative_ttl;   /* there is a SOA in the authority section */
-	uint32_t negative_ttl_s; /* RFC 2308 section 5 */
-	uint32_t ede_code;       /* DNS_NO_EDE: none; the first where there are several */
-	const char *ede_text;    /* printable UTF-8 */
+	const struct dns_name *dnames; /* owners of the first DNAME records (RFC 6672) */
+	size_t n_dnames;               /* at most DNS_CHAIN_MAX */
+	bool has_negative_ttl;         /* there is a SOA in the authority section */
+	uint32_t negative_ttl_s;       /* RFC 2308 section 5 */
+	uint32_t ede_code;             /* DNS_NO_EDE: none; the first where there are several */
+	const char *ede_text;          /* printable UTF-8 */
 };
 
 /* The whole packet; everything is copied into the arena. SYNTAX, or LIMIT: too many records or the

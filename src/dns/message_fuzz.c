@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dns_message message;
 	arena_init(&arena, 2 * DNS_ANSWER_ARENA);
 	if (is_ok(dns_message_parse(slice_of(data, size), &arena, &message))) {
+		ASSERT(message.n_dnames <= DNS_CHAIN_MAX);
 		check_answer(&message, DNS_TYPE_A, &arena);
 		check_answer(&message, DNS_TYPE_CNAME, &arena);
 		check_answer(&message, DNS_TYPE_TXT, &arena);

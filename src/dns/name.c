@@ -204,6 +204,20 @@ static bool is_host_label(struct slice label)
 	return label.n > 0;
 }
 
+struct dns_name dns_name_party(struct dns_name name)
+{
+	static const struct {
+		struct dns_name above;
+		size_t n_labels;
+	} kinds[] = {{{"in-addr.arpa"}, 4}, {{"ip6.arpa"}, 10}, {{"."}, 2}};
+	size_t kind = 0;
+	while (!dns_name_is_within(name, kinds[kind].above))
+		kind++;
+	for (size_t n = dns_name_n_labels(name); n > kinds[kind].n_labels; n--)
+		name = dns_name_parent(name);
+	return name;
+}
+
 bool dns_name_is_host(struct dns_name name)
 {
 	struct slice label, rest = dns_name_slice(name);

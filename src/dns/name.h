@@ -43,6 +43,11 @@ bool dns_name_is_within(struct dns_name name, struct dns_name ancestor);
 /* Without the first label; the root's parent is the root. Shares the text: needs no arena. */
 struct dns_name dns_name_parent(struct dns_name name);
 
+/* The end of a name that one party is likely to answer for: two labels, of reverse names four below
+ * in-addr.arpa (a /16) and ten below ip6.arpa (a /32). Knows no public suffixes: for sharing out
+ * resources, not for trust. Shares the text. */
+struct dns_name dns_name_party(struct dns_name name);
+
 /* Letters, digits and hyphens only, no hyphen at a label's end, not all digits in the last label
  * (RFC 1123 section 2.1): fit to be a host name in a protocol. */
 bool dns_name_is_host(struct dns_name name);

@@ -9,6 +9,7 @@
 
 #include "base/cursor.h"
 #include "dns/message.h"
+#include "dns/reason.h"
 #include "dns/wire_private.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -18,6 +19,7 @@
 #define DNS_PORT          53
 #define QUERY_MAX         ((size_t)512)
 #define RESOLV_CONF_LINES 1000u
+#define RCODE_SERVFAIL    2
 
 static int64_t now_ms(void)
 {
@@ -142,6 +144,22 @@ static struct status ask_server(struct query *query, const struct os_address *se
 	return query->message.truncated ? ask_tcp(query, server, deadline_ms) : ok();
 }
 
+/* A resolver that is believed is also believed when it says that validation failed, which the DNS
+ * tells by an Extended DNS Error only. */
+static struct dns_answer *answer_of(const struct dns_stub *stub, const struct query *query)
+{
+	bool secure = stub->trust && query->message.authentic;
+	struct dns_answer *answer =
+	        dns_answer_from_message(&query->message, query->name, query->type,
+	                                secure ? DNS_SECURE : DNS_INSECURE, query->arena);
+	if (!answer || !stub->trust || answer->rcode != RCODE_SERVFAIL ||
+	    !dns_ede_is_bogus(answer->ede_code))
+		return answer;
+	answer->failure = DNS_FAILURE_AUTHENTICATION;
+	answer->security = answer->final_security = DNS_BOGUS;
+	return answer;
+}
+
 /* Another server may do better. */
 static bool is_in_trouble(const struct dns_answer *answer)
 {
@@ -166,10 +184,7 @@ static struct dns_answer *ask_servers(const struct dns_stub *stub, struct query 
 			why = status.why;
 			continue;
 		}
-		bool secure = stub->trust && query->message.authentic;
-		struct dns_answer *answer =
-		        dns_answer_from_message(&query->message, query->name, query->type,
-		                                secure ? DNS_SECURE : DNS_INSECURE, query->arena);
+		struct dns_answer *answer = answer_of(stub, query);
 		if (!answer || !is_in_trouble(answer))
 			return answer;
 		worst = answer;

@@ -4,35 +4,20 @@
  * results and wakes the callers. A caller that gave up leaves its wait behind, which is freed when
  * the result comes after all: so everything under way is counted and nothing is freed under
  * libunbound's hands.
- *
- * libunbound tells the security of a whole answer only. Where there is a chain of CNAMEs and the
- * whole is not secure, each step and the end are asked for again, from the cache, to tell which
- * part is not (RFC 7672 section 2.2.2 wants to know).
- *
- * It does not pass on Extended DNS Errors. For what fails validation they are derived from its
- * words; a forwarder that answers SERVFAIL is asked once more, directly, for the one it sends.
  */
-#include "dns/unbound.h"
+#include "dns/unbound_private.h"
 
 #include "base/cursor.h"
-#include "dns/message.h"
-#include "dns/stub.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/process.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <unbound.h>
+#include <sys/random.h>
 
-#define CLASS_IN         1
-#define SOCKETS_MAX      4096u
-#define RCODE_SERVFAIL   2
-#define RCODE_NXDOMAIN   3
-#define LINE_MAX_SIZE    4096u
-#define SCRATCH_MAX      ((size_t)2 * 1024 * 1024)
-#define ASK_FORWARDER_MS 1500
-#define STEP_MS          2000 /* for asking a step again: it is in the cache */
+#define CLASS_IN      1
+#define SOCKETS_MAX   4096u
+#define LINE_MAX_SIZE 4096u
 
 /* After so many lookups in a row without any answer of the network, and for at least so long, a
  * lookup waits QUIET_WAIT_MS only. */
@@ -40,36 +25,14 @@
 #define QUIET_AFTER_MS 5000
 #define QUIET_WAIT_MS  1000
 
-struct lines {
-	char *v[DNS_UNBOUND_ANCHORS_MAX];
-	size_t n;
-};
-
-struct dns_unbound {
-	struct dns_resolver resolver;
-	struct lines anchors, hints;
-	struct os_address servers[DNS_UNBOUND_SERVERS_MAX];
-	size_t n_servers;
-	size_t cache_size;
-	unsigned lookups_max;
-
-	pthread_mutex_t lock; /* guards all below, and every wait */
-	struct ub_ctx *ctx;   /* NULL until the first lookup */
-	pthread_t pump;
-	int stop_fd;
-	struct wait *waits; /* all that are held by someone */
-	unsigned n_under_way;
-	unsigned n_unanswered; /* lookups in a row */
-	int64_t last_heard_ms; /* monotonic */
-};
-_Static_assert(DNS_UNBOUND_HINTS_MAX <= DNS_UNBOUND_ANCHORS_MAX, "both fit struct lines");
-
 /* One question under way. Two hold it: the caller, and libunbound until it calls back. */
 struct wait {
 	struct wait *previous, *next; /* of the resolver's list */
 	struct dns_unbound *unbound;
 	pthread_cond_t cond;
 	unsigned references;
+	bool for_strangers;
+	size_t party; /* index of n_for_party */
 	bool done;
 	int error;
 	struct ub_result *result; /* the caller's when done */
@@ -325,6 +288,35 @@ static void unref_wait(struct wait *wait)
 	base_free(wait);
 }
 
+static size_t party_of(const struct dns_unbound *unbound, struct dns_name name)
+{
+	return hash_slice(unbound->key, dns_name_slice(dns_name_party(name))) % DNS_UNBOUND_PARTIES;
+}
+
+/* Called with the lock held. */
+static struct status take_place(struct dns_unbound *unbound, bool for_strangers, size_t party)
+{
+	unsigned strangers_max = unbound->lookups_max / 4 * 3;
+	if (unbound->n_under_way >= unbound->lookups_max ||
+	    (for_strangers && unbound->n_for_strangers >= strangers_max))
+		return fail(ERR_BUSY, "too many lookups at once");
+	if (for_strangers && unbound->n_for_party[party] >= MAX(strangers_max / 8, 1))
+		return fail(ERR_BUSY, "too many lookups of names of this domain at once");
+	unbound->n_under_way++;
+	unbound->n_for_strangers += for_strangers;
+	unbound->n_for_party[party] += for_strangers;
+	return ok();
+}
+
+/* Called with the lock held. */
+static void leave_place(const struct wait *wait)
+{
+	struct dns_unbound *unbound = wait->unbound;
+	unbound->n_under_way--;
+	unbound->n_for_strangers -= wait->for_strangers;
+	unbound->n_for_party[wait->party] -= wait->for_strangers;
+}
+
 static void on_result(void *context, int error, struct ub_result *result)
 {
 	struct wait *wait = context;
@@ -333,19 +325,21 @@ static void on_result(void *context, int error, struct ub_result *result)
 	wait->done = true;
 	wait->error = error;
 	wait->result = result;
-	unbound->n_under_way--;
+	leave_place(wait);
 	pthread_cond_signal(&wait->cond);
 	unref_wait(wait);
 	pthread_mutex_unlock(&unbound->lock);
 }
 
 /* Called with the lock held. */
-static struct wait *new_wait(struct dns_unbound *unbound)
+static struct wait *new_wait(struct dns_unbound *unbound, bool for_strangers, size_t party)
 {
 	struct wait *wait = base_alloc(sizeof(*wait));
 	pthread_condattr_t attributes;
 	wait->unbound = unbound;
 	wait->references = 2;
+	wait->for_strangers = for_strangers;
+	wait->party = party;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&wait->cond, &attributes);
@@ -357,18 +351,18 @@ static struct wait *new_wait(struct dns_unbound *unbound)
 	return wait;
 }
 
-static struct status start_wait(struct dns_unbound *unbound, struct dns_name name,
-                                enum dns_type type, struct wait **ret_wait)
+static struct status start_wait(const struct dns_unbound_asker *asker, struct dns_name name,
+                                unsigned type, struct wait **ret_wait)
 {
+	struct dns_unbound *unbound = asker->unbound;
 	struct wait *wait = NULL;
+	size_t party = party_of(unbound, name);
 	pthread_mutex_lock(&unbound->lock);
 	struct status status = begin(unbound);
-	if (is_ok(status) && unbound->n_under_way >= unbound->lookups_max)
-		status = fail(ERR_BUSY, "too many lookups at once");
-	if (is_ok(status)) {
-		unbound->n_under_way++;
-		wait = new_wait(unbound);
-	}
+	if (is_ok(status))
+		status = take_place(unbound, asker->for_strangers, party);
+	if (is_ok(status))
+		wait = new_wait(unbound, asker->for_strangers, party);
 	pthread_mutex_unlock(&unbound->lock);
 	TRY(status);
 	/* Not under the lock: libunbound may be waiting for its results to be taken. */
@@ -376,7 +370,7 @@ static struct status start_wait(struct dns_unbound *unbound, struct dns_name nam
 	                             NULL);
 	if (error) {
 		pthread_mutex_lock(&unbound->lock);
-		unbound->n_under_way--;
+		leave_place(wait);
 		wait->references = 1;
 		unref_wait(wait);
 		pthread_mutex_unlock(&unbound->lock);
@@ -409,140 +403,12 @@ static struct status finish_wait(struct wait *wait, int64_t deadline_ms,
 	return status;
 }
 
-/* The caller frees the result. */
-static struct status ask(struct dns_unbound *unbound, struct dns_name name, enum dns_type type,
-                         int64_t deadline_ms, struct ub_result **ret_result)
+struct status dns_unbound_ask(const struct dns_unbound_asker *asker, struct dns_name name,
+                              unsigned type, struct ub_result **ret_result)
 {
 	struct wait *wait;
-	TRY(start_wait(unbound, name, type, &wait));
-	return finish_wait(wait, deadline_ms, ret_result);
-}
-
-/* --- answers --- */
-
-static void free_result(struct ub_result **result)
-{
-	ub_resolve_free(*result);
-}
-
-/* RFC 8914 section 4, from libunbound's words: the first that fits. */
-static uint32_t ede_of_words(const char *words)
-{
-	static const struct {
-		const char *part;
-		uint32_t code;
-	} table[] = {
-	        {"signature expired", 7},
-	        {"signature before inception", 8},
-	        {"inception date is in the future", 8},
-	        {"no signatures", 10},
-	        {"no DNSKEY", 9},
-	        {"no keys have a DS", 9},
-	        {"DNSKEY", 9},
-	        {"no NSEC", 12},
-	        {"nodata proof", 12},
-	        {"nameerror proof", 12},
-	        {"wildcard", 12},
-	};
-	for (size_t i = 0; i < N_ELEMENTS(table); i++)
-		if (slice_find(slice_str(words), slice_str(table[i].part)) != SIZE_MAX)
-			return table[i].code;
-	return 6;
-}
-
-static struct dns_answer *bogus(struct dns_name name, enum dns_type type,
-                                const struct ub_result *result, struct arena *arena)
-{
-	const char *words = result->why_bogus ? result->why_bogus : "validation failure";
-	struct dns_answer *answer =
-	        dns_answer_failed(name, type, DNS_FAILURE_AUTHENTICATION, words, arena);
-	if (answer) {
-		answer->rcode = RCODE_SERVFAIL;
-		answer->ede_code = ede_of_words(words);
-	}
-	return answer;
-}
-
-/* Asks the forwarders themselves what is wrong: they may send an Extended DNS Error, and libunbound
- * says SERVFAIL where they say REFUSED. */
-static struct dns_answer *ask_forwarders(struct dns_unbound *unbound, struct dns_name name,
-                                         enum dns_type type, int64_t deadline_ms,
-                                         struct arena *arena)
-{
-	struct dns_stub stub;
-	struct dns_answer *failed = NULL;
-	const struct dns_answer *said = NULL;
-	int64_t left = deadline_ms - clock_monotonic_ms(clock_real());
-	if (unbound->n_servers == 0 || left <= 0)
-		return NULL;
-	dns_stub_init(&stub, unbound->servers, unbound->n_servers, false);
-	struct status status = dns_lookup_name(&stub.resolver, name, type,
-	                                       (int)MIN(left, ASK_FORWARDER_MS), arena, &said);
-	if (!is_ok(status) || said->outcome != DNS_FAILED || said->rcode == 0)
-		return NULL;
-	failed = dns_answer_failed(name, type, said->failure, said->why, arena);
-	if (failed) {
-		failed->rcode = said->rcode;
-		failed->ede_code = said->ede_code;
-		failed->ede_text = said->ede_text;
-	}
-	return failed;
-}
-
-static struct dns_answer *unanswered(struct dns_unbound *unbound, struct dns_name name,
-                                     enum dns_type type, const struct ub_result *result,
-                                     int64_t deadline_ms, struct arena *arena)
-{
-	struct dns_answer *answer = ask_forwarders(unbound, name, type, deadline_ms, arena);
-	if (answer)
-		return answer;
-	bool servfail = result->rcode == RCODE_SERVFAIL;
-	answer = dns_answer_failed(
-	        name, type, servfail ? DNS_FAILURE_TEMPORARY : DNS_FAILURE_OTHER,
-	        servfail ? "no server gave a usable answer" : "servers refuse to answer", arena);
-	if (answer) {
-		answer->rcode = (uint32_t)result->rcode;
-		answer->ede_code = servfail ? 22 : DNS_NO_EDE;
-	}
-	return answer;
-}
-
-/* Bogus steps cannot be: the whole would be. What cannot be told is insecure. */
-static enum dns_security security_of(struct dns_unbound *unbound, struct dns_name name,
-                                     enum dns_type type)
-{
-	CLEANUP(free_result) struct ub_result *result = NULL;
-	int64_t deadline_ms = clock_monotonic_ms(clock_real()) + STEP_MS;
-	if (!is_ok(ask(unbound, name, type, deadline_ms, &result)))
-		return DNS_INSECURE;
-	return result->secure ? DNS_SECURE : DNS_INSECURE;
-}
-
-static struct status tell_steps_apart(struct dns_unbound *unbound, struct dns_answer *answer,
-                                      struct arena *arena)
-{
-	enum dns_security steps[DNS_CHAIN_MAX];
-	for (size_t i = 0; i < answer->n_chain; i++)
-		steps[i] = security_of(unbound, answer->chain[i].alias, DNS_TYPE_CNAME);
-	enum dns_security end = security_of(unbound, answer->canonical_name, answer->type);
-	return dns_answer_set_trust(answer, steps, end, arena);
-}
-
-static struct dns_answer *make_answer(struct dns_unbound *unbound, struct dns_name name,
-                                      enum dns_type type, const struct ub_result *result,
-                                      struct arena *arena)
-{
-	struct dns_message message;
-	struct slice packet = slice_of(result->answer_packet, (size_t)MAX(result->answer_len, 0));
-	struct status status = dns_message_parse(packet, arena, &message);
-	if (!is_ok(status))
-		return dns_answer_failed(name, type, DNS_FAILURE_OTHER, status.why, arena);
-	struct dns_answer *answer = dns_answer_from_message(
-	        &message, name, type, result->secure ? DNS_SECURE : DNS_INSECURE, arena);
-	if (answer && answer->n_chain > 0 && !result->secure && unbound->anchors.n > 0 &&
-	    !is_ok(tell_steps_apart(unbound, answer, arena)))
-		return NULL;
-	return answer;
+	TRY(start_wait(asker, name, type, &wait));
+	return finish_wait(wait, asker->deadline_ms, ret_result);
 }
 
 /* --- the network's silence --- */
@@ -568,21 +434,23 @@ static void note_heard(struct dns_unbound *unbound, bool heard)
 
 /* --- the interface --- */
 
-static struct dns_answer *look_up(struct dns_unbound *unbound, struct dns_name name,
-                                  enum dns_type type, int64_t deadline_ms, struct arena *arena)
+static void free_result(struct ub_result **result)
+{
+	ub_resolve_free(*result);
+}
+
+static struct dns_answer *look_up(const struct dns_unbound_asker *asker, struct dns_name name,
+                                  enum dns_type type, struct arena *arena)
 {
 	CLEANUP(free_result) struct ub_result *result = NULL;
-	struct status status = ask(unbound, name, type, deadline_ms, &result);
+	struct dns_unbound *unbound = asker->unbound;
+	struct status status = dns_unbound_ask(asker, name, type, &result);
 	if (status.code == ERR_TIMEOUT)
 		note_heard(unbound, false);
 	if (!is_ok(status))
 		return dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, status.why, arena);
-	bool usable = result->rcode == 0 || result->rcode == RCODE_NXDOMAIN;
-	note_heard(unbound, usable);
-	if (result->bogus)
-		return bogus(name, type, result, arena);
-	return usable ? make_answer(unbound, name, type, result, arena)
-	              : unanswered(unbound, name, type, result, deadline_ms, arena);
+	note_heard(unbound, result->rcode == 0 || result->rcode == DNS_RCODE_NXDOMAIN);
+	return dns_unbound_answer(asker, name, type, result, arena);
 }
 
 static struct status unbound_lookup(const struct dns_resolver *resolver, struct dns_name name,
@@ -590,8 +458,12 @@ static struct status unbound_lookup(const struct dns_resolver *resolver, struct 
                                     const struct dns_answer **ret_answer)
 {
 	struct dns_unbound *unbound = resolver->context;
-	int64_t deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1));
-	struct dns_answer *answer = look_up(unbound, name, type, deadline_ms, arena);
+	const struct dns_unbound_asker asker = {
+	        .unbound = unbound,
+	        .for_strangers = resolver == &unbound->for_strangers,
+	        .deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1)),
+	};
+	struct dns_answer *answer = look_up(&asker, name, type, arena);
 	if (!answer || arena_failed(arena))
 		return fail(ERR_LIMIT, "no room for an answer");
 	*ret_answer = answer;
@@ -604,10 +476,13 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 	static const struct dns_resolver_ops ops = {.lookup = unbound_lookup};
 	struct dns_unbound *unbound = base_alloc(sizeof(*unbound));
 	unbound->resolver = (struct dns_resolver){.ops = &ops, .context = unbound};
+	unbound->for_strangers = unbound->resolver;
 	unbound->stop_fd = -1;
 	unbound->last_heard_ms = clock_monotonic_ms(clock_real());
 	pthread_mutex_init(&unbound->lock, NULL);
 	struct status status = read_options(unbound, options);
+	if (getrandom(&unbound->key, sizeof(unbound->key), 0) != (ssize_t)sizeof(unbound->key))
+		status = fail(ERR_TEMPORARY, "no random number");
 	if (!is_ok(status)) {
 		dns_unbound_free(unbound);
 		return status;
@@ -619,6 +494,11 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 const struct dns_resolver *dns_unbound_resolver(struct dns_unbound *unbound)
 {
 	return &unbound->resolver;
+}
+
+const struct dns_resolver *dns_unbound_for_strangers(struct dns_unbound *unbound)
+{
+	return &unbound->for_strangers;
 }
 
 void dns_unbound_free(struct dns_unbound *unbound)

@@ -6,8 +6,10 @@
  * lookups share one cache of limited size. Nothing but sockets is opened after dns_unbound_new.
  *
  * Work is bounded: lookups_max lookups are under way at one time, given-up ones included (they go
- * on to fill the cache); one more is a failure TEMPORARY at once. What a hostile zone may cost is
- * libunbound's limits (NSEC3 iterations, validation attempts, queries for one name).
+ * on to fill the cache); one more is a failure TEMPORARY at once. Of these, three quarters may be
+ * for strangers, and an eighth of those for names of one party (dns_name_party): a domain whose
+ * servers are silent takes no places of others. What a hostile zone may cost is libunbound's limits
+ * (NSEC3 iterations, validation attempts, queries for one name).
  *
  * Where nothing has been heard of the network for a while, a lookup waits a short time only.
  */
@@ -22,6 +24,7 @@
 #define DNS_UNBOUND_CACHE_MIN   ((size_t)256 * 1024)
 #define DNS_UNBOUND_CACHE       ((size_t)8 * 1024 * 1024)
 #define DNS_UNBOUND_LOOKUPS     512u
+#define DNS_UNBOUND_PARTIES     256u /* told apart, by a keyed hash */
 #define DNS_UNBOUND_STACK                                                                          \
 	((size_t)256 * 1024) /* of a thread that looks up: libunbound has                          \
 	                     buffers of 64 KB on it */
@@ -55,3 +58,6 @@ void dns_unbound_free(struct dns_unbound *unbound);
 
 /* May be used by many threads; valid until dns_unbound_free. */
 const struct dns_resolver *dns_unbound_resolver(struct dns_unbound *unbound);
+/* The same with the same cache, for lookups that strangers cause: however many silent names they
+ * have looked up, a quarter of the places is left for others. */
+const struct dns_resolver *dns_unbound_for_strangers(struct dns_unbound *unbound);

@@ -29,7 +29,9 @@ static const struct introduction introductions[] = {
         {IPC_ROOM_COURIER, IPC_ROOM_RESOLVER, "find the hosts of a domain"},
         {IPC_ROOM_COURIER, IPC_ROOM_VAULT, "read a transport's secret"},
         {IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials, keys and secrets"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_ACCOUNT, "ask why a message was accepted"},
         {IPC_ROOM_STEWARD, IPC_ROOM_QUEUE, "carry the administrator's queue commands"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_RESOLVER, "carry the administrator's questions to the DNS"},
 };
 
 static const struct introduction *find(enum ipc_room from, enum ipc_room to)

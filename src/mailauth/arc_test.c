@@ -303,6 +303,8 @@ static void structure_is_checked(void **state)
 	         "fail: has an ARC-Seal that cannot be read: a seal has h="},
 	        {"ARC-Seal: i=2;", "ARC-Seal: garbage",
 	         "fail: has an ARC-Seal that cannot be read: a tag without '='"},
+	        {"ARC-Seal: i=2", "ARC-Seal: (comment) i=2",
+	         "fail: has an ARC-Seal that cannot be read: a tag without a name"},
 	        {"ARC-Seal: i=2", "ARC-Seal: i=2; i=2",
 	         "fail: has an ARC-Seal that cannot be read: a tag occurs twice"},
 	        {"cv=pass", "cv=none", "fail: has a later seal that does not say cv=pass"},

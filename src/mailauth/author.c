@@ -239,7 +239,7 @@ static size_t skip_low(struct slice s, size_t at)
  * and in the name: " From: x@y" at the header's start, "From\1: x@y". */
 static bool is_like_from(const struct message_field *field)
 {
-	static const char letters[] = "from";
+	static const uint8_t letters[] = "from";
 	size_t at = 0;
 	if (!field->bad)
 		return false;

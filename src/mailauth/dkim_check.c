@@ -166,34 +166,30 @@ static enum dkim_key_type type_of(enum dkim_algorithm algorithm)
 	return algorithm == DKIM_ED25519_SHA256 ? DKIM_KEY_ED25519 : DKIM_KEY_RSA;
 }
 
-static void judge_key(struct dkim_check *check, const struct dkim_key *key)
+static void judge_key(const struct dkim_verifier *v, struct dkim_check *check,
+                      const struct dkim_key *key)
 {
 	const struct dkim_signature *s = &check->signature;
-	if (key->revoked)
-		refuse(check, MAILAUTH_PERMERROR, "has a key that was revoked");
+	const char *objection;
+	enum mailauth_result result = dkim_key_judge(key, &objection);
+	if (result != MAILAUTH_PASS) {
+		const char *why = arena_printf(v->arena, "has a key that %s", objection);
+		refuse(check, result, why ? why : "has a key that does not count");
+	}
 	if (key->type != type_of(s->algorithm))
 		refuse(check, MAILAUTH_PERMERROR, "has a key for another algorithm");
-	if (!key->email)
-		refuse(check, MAILAUTH_PERMERROR, "has a key that is not for mail");
-	if (!key->sha256)
-		refuse(check, MAILAUTH_PERMERROR, "has a key that is not for SHA-256");
 	if (key->strict_identity && s->has_identity &&
 	    !slice_eq_str(slice_str(s->identity_domain), s->domain))
 		refuse(check, MAILAUTH_PERMERROR,
 		       "has an i= in a subdomain, which its key does not allow");
-	/* RFC 8301 section 3.2 */
-	if (key->type == DKIM_KEY_RSA && key->bits < DKIM_RSA_BITS_MIN)
-		refuse(check, MAILAUTH_POLICY, "has an RSA key below 1024 bits");
-	if (key->bits > DKIM_RSA_BITS_MAX)
-		refuse(check, MAILAUTH_POLICY, "has an RSA key above 8192 bits");
 }
 
-static void try_record(struct dkim_check *check, const struct dkim_key_record *record,
-                       const uint8_t digest[DKIM_HASH_SIZE])
+static void try_record(const struct dkim_verifier *v, struct dkim_check *check,
+                       const struct dkim_key_record *record, const uint8_t digest[DKIM_HASH_SIZE])
 {
 	check->testing = record->key.testing;
 	check->key_bits = record->key.bits;
-	judge_key(check, &record->key);
+	judge_key(v, check, &record->key);
 	if (check->result != MAILAUTH_PASS)
 		return;
 	if (!record->public_key)
@@ -217,7 +213,7 @@ void dkim_check_digest(const struct dkim_verifier *v, struct dkim_check *check,
 	refuse(check, slot->result, slot->why);
 	for (size_t i = 0; i < slot->n_records; i++) {
 		struct dkim_check trial = before;
-		try_record(&trial, &slot->records[i], digest);
+		try_record(v, &trial, &slot->records[i], digest);
 		if (i == 0 || trial.result == MAILAUTH_PASS ||
 		    (trial.result == MAILAUTH_FAIL && check->result != MAILAUTH_FAIL))
 			*check = trial;

@@ -147,6 +147,31 @@ struct status dkim_key_parse(struct slice text, struct arena *arena, struct dkim
 	return ok();
 }
 
+enum mailauth_result dkim_key_judge(const struct dkim_key *key, const char **ret_why)
+{
+	bool is_rsa = key->type == DKIM_KEY_RSA;
+	const struct {
+		bool holds;
+		enum mailauth_result result;
+		const char *why;
+	} objections[] = {
+	        {key->revoked, MAILAUTH_PERMERROR, "was revoked"},
+	        {!key->email, MAILAUTH_PERMERROR, "is not for mail"},
+	        {!key->sha256, MAILAUTH_PERMERROR, "is not for SHA-256"},
+	        {is_rsa && key->bits < DKIM_RSA_BITS_MIN, MAILAUTH_POLICY,
+	         "is RSA below 1024 bits"},
+	        {is_rsa && key->bits > DKIM_RSA_BITS_MAX, MAILAUTH_POLICY,
+	         "is RSA above 8192 bits"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(objections); i++)
+		if (objections[i].holds) {
+			*ret_why = objections[i].why;
+			return objections[i].result;
+		}
+	*ret_why = "";
+	return MAILAUTH_PASS;
+}
+
 static struct status print_bytes(const struct dkim_key *key, struct buf *out)
 {
 	CLEANUP(buf_done) struct buf bytes;

@@ -2,11 +2,12 @@
  * strictly, and written.
  *
  * The public key is taken apart here, before any arithmetic: what a key may be is decided on its
- * numbers. Whether it is long enough to count is the verifier's matter (dkim_verify.h).
+ * numbers.
  */
 #pragma once
 
 #include "mailauth/dkim_signature.h"
+#include "mailauth/result.h"
 
 #define DKIM_KEY_RECORD_MAX    ((size_t)16 * 1024) /* bytes; RSA with 16,384 bits needs 3 KB */
 #define DKIM_RSA_BITS_MIN      1024u               /* RFC 8301 section 3.2 */
@@ -39,6 +40,11 @@ struct dkim_key {
  * of its type, or one with which anybody could sign; LIMIT: too long. The reasons are static
  * sentences about "the key record". Keeps no pointer into text. */
 struct status dkim_key_parse(struct slice text, struct arena *arena, struct dkim_key *ret_key);
+
+/* The best that a signature by this key can get (RFC 6376 section 6.1.2, RFC 8301 section 3.2):
+ * pass, permerror or policy; and why it is no pass, a static sentence about "the key" ("was
+ * revoked"), else "". */
+enum mailauth_result dkim_key_judge(const struct dkim_key *key, const char **ret_why);
 
 /* The record for such a key, in one line. INVALID for numbers that could not be parsed again. An
  * RSA key is written as SubjectPublicKeyInfo, as in appendix C and as everybody does; section 3.6.1

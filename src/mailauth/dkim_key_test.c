@@ -255,6 +255,36 @@ static void what_is_written_is_read(void **state)
 	}
 }
 
+static void keys_are_judged(void **state)
+{
+	static const struct {
+		struct dkim_key key;
+		enum mailauth_result result;
+		const char *why;
+	} cases[] = {
+	        {{.bits = 1024, .sha256 = true, .email = true}, MAILAUTH_PASS, ""},
+	        {{.bits = 8192, .sha256 = true, .email = true, .testing = true}, MAILAUTH_PASS, ""},
+	        {{.type = DKIM_KEY_ED25519, .bits = 256, .sha256 = true, .email = true},
+	         MAILAUTH_PASS,
+	         ""},
+	        {{.bits = 1023, .sha256 = true, .email = true},
+	         MAILAUTH_POLICY,
+	         "is RSA below 1024 bits"},
+	        {{.bits = 8193, .sha256 = true, .email = true},
+	         MAILAUTH_POLICY,
+	         "is RSA above 8192 bits"},
+	        {{.bits = 1023, .email = true}, MAILAUTH_PERMERROR, "is not for SHA-256"},
+	        {{.bits = 1023, .sha256 = true}, MAILAUTH_PERMERROR, "is not for mail"},
+	        {{.revoked = true}, MAILAUTH_PERMERROR, "was revoked"},
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		const char *why;
+		assert_int_equal(dkim_key_judge(&cases[i].key, &why), cases[i].result);
+		assert_string_equal(why, cases[i].why);
+	}
+}
+
 static void names_of_keys_fit_the_dns(void **state)
 {
 	struct arena arena;
@@ -279,6 +309,7 @@ int main(void)
 	        cmocka_unit_test(odd_numbers_are_judged),
 	        cmocka_unit_test(each_key_has_one_encoding),
 	        cmocka_unit_test(what_is_written_is_read),
+	        cmocka_unit_test(keys_are_judged),
 	        cmocka_unit_test(names_of_keys_fit_the_dns),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

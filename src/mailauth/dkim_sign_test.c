@@ -128,6 +128,22 @@ static void options_choose_the_fields(void **state)
 	assert_non_null(strstr(buf_cstr(&f->out), "h=from:Received;"));
 }
 
+static void identities_are_written_as_the_header_allows(void **state)
+{
+	struct fixture *f = *state;
+	struct dkim_sign_options options = defaults(f);
+	options.domain = SLICE("b\xc3\xbc"
+	                       "cher.example");
+	options.identity = SLICE("j\xc3\xb6@b\xc3\xbc"
+	                         "cher.example");
+	assert_true(is_ok(sign(message, options, &f->out)));
+	assert_non_null(strstr(buf_cstr(&f->out), "d=xn--bcher-kva.example;"));
+	assert_non_null(strstr(buf_cstr(&f->out), "i=j=C3=B6@xn--bcher-kva.example;"));
+	options.utf8 = true;
+	assert_true(is_ok(sign(message, options, &f->out)));
+	assert_non_null(strstr(buf_cstr(&f->out), "i=j\xc3\xb6@xn--bcher-kva.example;"));
+}
+
 /* The hash, by the words of RFC 6376 section 3.7. */
 static void the_hash_is_that_of_the_rfc(void **state)
 {
@@ -465,6 +481,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(the_field_is_written_as_it_is_documented),
 	        TEST(options_choose_the_fields),
+	        TEST(identities_are_written_as_the_header_allows),
 	        TEST(the_hash_is_that_of_the_rfc),
 	        TEST(what_makes_no_sense_is_refused),
 	        TEST(messages_without_one_from_are_not_signed),

@@ -130,18 +130,12 @@ static void set_missing(struct dkim_key_slot *slot, enum mailauth_result result,
 	slot->why = text && *detail ? text : why;
 }
 
-static bool is_usable(const struct dkim_key *key)
-{
-	return !key->revoked && key->bits <= DKIM_RSA_BITS_MAX &&
-	       (key->type != DKIM_KEY_RSA || key->bits >= DKIM_RSA_BITS_MIN);
-}
-
 /* Records that are no keys are passed over, as long as one is: a wildcard may answer for all names
  * (section 6.1.2). */
 static void read_records(struct dkim_key_slot *slot, const struct dns_answer *answer,
                          struct arena *arena)
 {
-	const char *why = "";
+	const char *why = "", *objection;
 	size_t n = MIN(answer->n_records, (size_t)DKIM_KEY_RECORDS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct dkim_key_record *record = &slot->records[slot->n_records];
@@ -149,7 +143,7 @@ static void read_records(struct dkim_key_slot *slot, const struct dns_answer *an
 		        dkim_key_parse(answer->records[i].txt.joined, arena, &record->key);
 		if (is_ok(status)) {
 			slot->n_records++;
-			if (is_usable(&record->key))
+			if (dkim_key_judge(&record->key, &objection) == MAILAUTH_PASS)
 				(void)dkim_public_key_new(&record->key, &record->public_key);
 		} else if (!*why) {
 			why = status.why;
@@ -238,19 +232,27 @@ static size_t common_size(struct slice a, struct slice b)
 	return n;
 }
 
+/* How much of signature i's b= tells it from all others. */
+static size_t unique_size(const struct dkim_verifier *v, size_t i)
+{
+	struct slice own = v->checks[i].signature.b_text;
+	size_t n = MIN((size_t)B_PREFIX_SIZE, own.n);
+	for (size_t j = 0; j < v->n_checks && n < own.n; j++) {
+		struct slice other = v->checks[j].signature.b_text;
+		if (j != i && v->results[j].signature && slice_starts(other, slice_sub(own, 0, n)))
+			n = common_size(own, other) + 1;
+	}
+	return n;
+}
+
 /* Makes header.b "long enough to be unique among the results being reported" (RFC 6008 section 4).
  */
 static void lengthen_prefixes(struct dkim_verifier *v)
 {
-	for (size_t i = 0; i < v->n_checks; i++) {
-		struct slice own = v->checks[i].signature.b_text;
-		size_t n = B_PREFIX_SIZE;
-		for (size_t j = 0; j < v->n_checks; j++)
-			if (j != i && v->results[j].signature)
-				n = MAX(n, common_size(own, v->checks[j].signature.b_text) + 1);
+	for (size_t i = 0; i < v->n_checks; i++)
 		if (v->results[i].signature)
-			v->results[i].b_prefix = slice_sub(own, 0, n);
-	}
+			v->results[i].b_prefix =
+			        slice_sub(v->checks[i].signature.b_text, 0, unique_size(v, i));
 }
 
 void dkim_verifier_finish(struct dkim_verifier *v)

@@ -491,6 +491,18 @@ static void failures_of_lookups_differ(void **state)
 	buf_done(&fact);
 }
 
+static void a_changed_body_needs_no_key(void **state)
+{
+	static const char *const facts[] = {
+	        "rsa._domainkey.example.com TXT servfail", "rsa._domainkey.example.com TXT bogus",
+	        "rsa._domainkey.example.com TXT \"p=\"", "else.example A 192.0.2.1"};
+	struct fixture *f = *state;
+	sign_oddly(f, plain, from_only, NULL);
+	replace(f, buf_slice(&f->message), "last", "LAST");
+	for (size_t i = 0; i < N_ELEMENTS(facts); i++)
+		check_record(f, facts[i], OTHER_BODY);
+}
+
 static void records_restrict_their_key(void **state)
 {
 	static const struct {
@@ -575,17 +587,17 @@ static void keys_of_odd_sizes_do_not_count(void **state)
 	struct fixture *f = *state;
 	struct slice message = sign_oddly(f, plain, from_only, NULL);
 	tell_rsa(f, 512, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key below 1024 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA below 1024 bits\n");
 	tell_rsa(f, 1016, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key below 1024 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA below 1024 bits\n");
 	tell_rsa(f, 1024, "\x01\x00\x01", 3);
 	check(f, message, OTHER_HEADER);
 	tell_rsa(f, 8192, "\x01\x00\x01", 3);
 	check(f, message, OTHER_HEADER);
 	tell_rsa(f, 8200, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key above 8192 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA above 8192 bits\n");
 	tell_rsa(f, 16384, "\x01\x00\x01", 3);
-	check(f, message, "example.com policy: has an RSA key above 8192 bits\n");
+	check(f, message, "example.com policy: has a key that is RSA above 8192 bits\n");
 	tell_rsa(f, 2048, "\x01", 1);
 	check(f, message,
 	      "example.com permerror: has a key record that is none: p= holds an RSA "
@@ -837,6 +849,7 @@ int main(void)
 	        TEST(what_counts_not_is_said),
 	        TEST(public_suffixes_are_asked_for),
 	        TEST(failures_of_lookups_differ),
+	        TEST(a_changed_body_needs_no_key),
 	        TEST(records_restrict_their_key),
 	        TEST(several_records_are_tried),
 	        TEST(keys_of_odd_sizes_do_not_count),

@@ -29,6 +29,11 @@ struct message_headers message_headers_of(struct slice block);
  * not set). */
 bool message_headers_next(struct message_headers *headers, struct message_field *ret_field);
 
+/* Where the body starts: behind the first blank line; SIZE_MAX when it has not come yet. `from`: how many
+ * bytes were there when this was asked in vain before, so that a header that comes in pieces is looked at
+ * once. */
+size_t message_header_end(struct slice bytes, size_t from);
+
 /* The first field of that name, ASCII case-insensitively. */
 bool message_headers_find(struct slice block, const char *name, struct message_field *ret_field);
 

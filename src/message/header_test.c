@@ -224,9 +224,38 @@ static void dispositions_tokens_and_lists(void **state)
 	assert_int_equal(n, 0);
 }
 
+static void the_body_starts_behind_the_first_blank_line(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t end; /* SIZE_MAX: not there */
+	} cases[] = {
+	        {"A: b\r\n\r\nbody", 8},      {"A: b\n\nbody", 6},
+	        {"A: b\r\n\nbody", 7},        {"A: b\n\r\nbody", 7},
+	        {"\r\nbody", 2},             {"\nbody", 1},
+	        {"A: b\r\n \r\n\r\nx", 11},  {"A: b\r\n\r\n\r\n", 8},
+	        {"A: b\r\n", SIZE_MAX},      {"A: b\r\n\r", SIZE_MAX},
+	        {"A: b\r\n\rx\r\n", SIZE_MAX}, {"", SIZE_MAX},
+	        {"\r", SIZE_MAX},            {"A: b\r\r\n", SIZE_MAX},
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct slice text = slice_str(cases[i].text);
+		assert_int_equal(message_header_end(text, 0), cases[i].end);
+		/* In any two pieces, asked after each. */
+		for (size_t n = 0; n <= text.n; n++) {
+			size_t first = message_header_end(slice_sub(text, 0, n), 0);
+			assert_true(first == SIZE_MAX || first == cases[i].end);
+			if (first == SIZE_MAX)
+				assert_int_equal(message_header_end(text, n), cases[i].end);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(the_body_starts_behind_the_first_blank_line),
 	        cmocka_unit_test(fields_come_with_all_their_bytes),
 	        cmocka_unit_test(the_blank_line_ends_a_header),
 	        cmocka_unit_test(the_number_of_fields_is_limited),

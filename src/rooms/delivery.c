@@ -123,6 +123,9 @@ static void fill_request(const struct delivery *delivery, const struct delivery_
 	door__deliver__init(deliver);
 	deliver->size = delivery->size;
 	deliver->prefix = door_binary(target->prefix);
+	deliver->mailbox = door_string(target->mailbox ? target->mailbox : "");
+	deliver->junk = target->junk;
+	deliver->note = door_binary(target->note);
 	deliver->received_at = delivery->received_at_s;
 	deliver->delivery_id = door_binary(id);
 	door__account_request__init(request);

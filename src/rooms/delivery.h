@@ -17,6 +17,9 @@ struct delivery_target {
 	const char *account;
 	struct smtp_path rcpt;
 	struct slice prefix;
+	const char *mailbox; /* NULL: the Inbox */
+	bool junk;
+	struct slice note; /* may be empty */
 	/* out */
 	struct status status;
 };

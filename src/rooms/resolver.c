@@ -40,6 +40,7 @@ struct resolver_room {
 	struct dns_stub stub;
 	struct dns_resolver broken;
 	const struct dns_resolver *resolver; /* one of the three */
+	const struct dns_resolver *for_strangers;
 	atomic_uint n_lookups, n_for_strangers;
 };
 
@@ -84,7 +85,9 @@ static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
 static struct status look_up(struct lookup *lookup, struct buf *packed)
 {
 	const struct dns_answer *answer;
-	TRY(dns_lookup_name(lookup->room->resolver, lookup->name, lookup->type, lookup->timeout_ms,
+	const struct dns_resolver *resolver =
+	        lookup->for_strangers ? lookup->room->for_strangers : lookup->room->resolver;
+	TRY(dns_lookup_name(resolver, lookup->name, lookup->type, lookup->timeout_ms,
 	                    &lookup->arena, &answer));
 	if (answer->outcome == DNS_FAILED)
 		log_debug(lookup->packet.cid, "lookup failed", LOG_STR("name", answer->name.text),
@@ -321,6 +324,7 @@ static struct status make_resolver(struct resolver_room *resolver)
 	}
 	TRY(dns_unbound_new(&options, &resolver->unbound));
 	resolver->resolver = dns_unbound_resolver(resolver->unbound);
+	resolver->for_strangers = dns_unbound_for_strangers(resolver->unbound);
 	return ok();
 }
 
@@ -374,6 +378,8 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 		status = make_resolver(resolver);
 	if (!is_ok(status))
 		make_broken(resolver, status);
+	if (!resolver->for_strangers)
+		resolver->for_strangers = resolver->resolver;
 	arena_done(&resolver->files);
 	list_ports(resolver, walls);
 	return ok();

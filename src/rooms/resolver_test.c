@@ -1,15 +1,9 @@
 /* The resolver room as the supervisor runs it, walls and all, with a little DNS server beside it.
  */
-#include "config/config.h"
-#include "dns/answer.h"
-#include "ipc/door.h"
-#include "ipc/room.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/process.h"
 #include "os/socket.h"
-#include "resolver.pb-c.h"
-#include "supervisor.pb-c.h"
+#include "rooms/resolver_testing.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -23,7 +17,6 @@
 #define assert_ok(expr)            assert_int_equal((expr).code, ERR_OK)
 #define assert_err(expr, expected) assert_int_equal((expr).code, (expected))
 
-#define CHANNEL_FD  3
 #define QUESTION_AT 12
 
 /* --- a DNS server: any name has the address 192.0.2.1, but for names that begin with slow (no
@@ -98,114 +91,13 @@ static void stop_server(struct server *server)
 
 struct house {
 	struct server server;
-	struct process room;
-	struct ipc_channel *supervisor; /* to the room */
-	atomic_bool ready;
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	pthread_t thread;
-	bool has_thread;
+	struct resolver_house room;
 	struct arena arena;
 };
-
-static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
-{
-	struct house *house = context;
-	(void)channel;
-	(void)packet;
-	pthread_mutex_lock(&house->lock);
-	house->ready = true;
-	pthread_cond_signal(&house->cond);
-	pthread_mutex_unlock(&house->lock);
-}
-
-static void listen_to_room(void *context)
-{
-	struct house *house = context;
-	(void)ipc_channel_serve(house->supervisor);
-	pthread_mutex_lock(&house->lock);
-	house->ready = true; /* or gone */
-	pthread_cond_signal(&house->cond);
-	pthread_mutex_unlock(&house->lock);
-}
-
-static int freeze_config(const char *resolver)
-{
-	struct config_sources sources = {.directory = "/etc/mailkeep"};
-	struct buf text;
-	int fd = -1;
-	buf_init(&text, 4096);
-	buf_printf(&text,
-	           "hostname: mail.example.org\nlisteners: {a: {addresses: [127.0.0.1], imap: "
-	           "{}}}\nresolver: %s\n",
-	           resolver);
-	sources.text[CONFIG_SERVER] = buf_slice(&text);
-	assert_ok(config_freeze(&sources, &fd));
-	buf_done(&text);
-	return fd;
-}
-
-static void send_start(struct house *house, const char *resolver)
-{
-	Door__Start start = DOOR__START__INIT;
-	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
-	CLEANUP(fd_close) int config_fd = freeze_config(resolver);
-	start.room = IPC_ROOM_RESOLVER;
-	start.data_directory = door_string("/nonexistent");
-	start.config_directory = door_string("/nonexistent");
-	message.body_case = DOOR__ROOM_MESSAGE__BODY_START;
-	message.start = &start;
-	assert_ok(door_send(house->supervisor, 0, &message.base, &config_fd, 1));
-}
-
-/* An introduction: what another room would get. */
-static struct ipc_channel *meet(struct house *house, enum ipc_room who)
-{
-	Door__Meet request = DOOR__MEET__INIT;
-	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
-	int fds[2];
-	assert_ok(socket_pair_seqpacket(fds));
-	request.room = who;
-	message.body_case = DOOR__ROOM_MESSAGE__BODY_MEET;
-	message.meet = &request;
-	assert_ok(door_send(house->supervisor, 0, &message.base, &fds[1], 1));
-	fd_close(&fds[1]);
-	return ipc_channel_new(fds[0], &(struct ipc_channel_options){.context = NULL});
-}
-
-static void start_room(struct house *house, const char *resolver)
-{
-	static const char *const argv[] = {"resolver", NULL};
-	struct os_fault fault = {0};
-	int fds[2];
-	assert_ok(socket_pair_seqpacket(fds));
-	const struct process_fd map[] = {{0, 0}, {1, 1}, {2, 2}, {fds[1], CHANNEL_FD}};
-	struct process_options options = {.path = RESOLVER_PROGRAM,
-	                                  .argv = argv,
-	                                  .fds = map,
-	                                  .n_fds = N_ELEMENTS(map),
-	                                  .death_signal = 9};
-	assert_ok(process_spawn(&options, &house->room, &fault));
-	fd_close(&fds[1]);
-	house->supervisor = ipc_channel_new(
-	        fds[0], &(struct ipc_channel_options){.on_request = on_request, .context = house});
-	send_start(house, resolver);
-	assert_ok(thread_start(&(struct thread_options){.name = "supervisor", .joinable = true},
-	                       listen_to_room, house, &house->thread));
-	house->has_thread = true;
-	pthread_mutex_lock(&house->lock);
-	while (!house->ready)
-		pthread_cond_wait(&house->cond, &house->lock);
-	pthread_mutex_unlock(&house->lock);
-	assert_false(ipc_channel_is_closed(house->supervisor));
-}
 
 static int set_up(void **state)
 {
 	struct house *house = base_alloc(sizeof(*house));
-	pthread_mutex_init(&house->lock, NULL);
-	pthread_cond_init(&house->cond, NULL);
-	house->room = PROCESS_NONE;
 	arena_init(&house->arena, 16 * MIB);
 	start_server(&house->server);
 	*state = house;
@@ -215,38 +107,28 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct house *house = *state;
-	process_kill(&house->room);
-	if (house->supervisor) {
-		ipc_channel_close(house->supervisor);
-		if (house->has_thread)
-			thread_join(house->thread);
-		ipc_channel_unref(house->supervisor);
-	}
+	resolver_house_stop(&house->room);
 	stop_server(&house->server);
 	arena_done(&house->arena);
-	pthread_cond_destroy(&house->cond);
-	pthread_mutex_destroy(&house->lock);
 	base_free(house);
 	return 0;
+}
+
+static void start_room(struct house *house, const char *config)
+{
+	resolver_house_start(&house->room, RESOLVER_PROGRAM, config);
+}
+
+static struct ipc_channel *meet(struct house *house, enum ipc_room who)
+{
+	return resolver_house_meet(&house->room, who);
 }
 
 static struct status look_up(struct house *house, struct ipc_channel *channel, const char *name,
                              uint32_t type, uint32_t timeout_ms,
                              const struct dns_answer **ret_answer)
 {
-	Door__Lookup lookup = DOOR__LOOKUP__INIT;
-	Door__ResolverRequest request = DOOR__RESOLVER_REQUEST__INIT;
-	ProtobufCMessage *message;
-	lookup.name = door_string(name);
-	lookup.type = type;
-	lookup.timeout_ms = timeout_ms;
-	request.body_case = DOOR__RESOLVER_REQUEST__BODY_LOOKUP;
-	request.lookup = &lookup;
-	TRY(door_call(channel, 1, &request.base, NULL, 0, 20000, &door__resolver_reply__descriptor,
-	              &house->arena, &message, NULL));
-	const Door__ResolverReply *reply = (const Door__ResolverReply *)message;
-	TRY(door_status(reply->status->code, reply->status->why));
-	return dns_answer_unpack(door_bytes(reply->answer), &house->arena, ret_answer);
+	return resolver_house_look_up(channel, name, type, timeout_ms, &house->arena, ret_answer);
 }
 
 static const char *forward_to_server(const struct house *house, char text[200], const char *more)
@@ -350,6 +232,53 @@ static void slow_names_hold_up_no_others(void **state)
 	ipc_channel_unref(courier);
 }
 
+/* Lookups that were given up go on within libunbound: those of strangers take no places of others.
+ */
+static void strangers_names_that_were_given_up_hold_up_no_others(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200], name[32];
+	start_room(house, forward_to_server(house, config, ", max_lookups: 16"));
+	struct ipc_channel *stranger = meet(house, IPC_ROOM_GATE_MX);
+	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
+	for (size_t i = 0; i < 40; i++) { /* of 24 places */
+		snprintf(name, sizeof(name), "slow%zu.example", i);
+		assert_ok(look_up(house, stranger, name, DNS_TYPE_A, 10, &answer));
+		assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
+	}
+	assert_non_null(strstr(answer->why, "too many lookups"));
+	assert_ok(look_up(house, courier, "quick.example", DNS_TYPE_A, 5000, &answer));
+	assert_int_equal(answer->outcome, DNS_FOUND);
+	ipc_channel_unref(stranger);
+	ipc_channel_unref(courier);
+}
+
+/* A domain's silence takes an eighth of strangers' places, 3 of 24. */
+static void one_domain_holds_up_no_others(void **state)
+{
+	struct house *house = *state;
+	const struct dns_answer *answer;
+	char config[200], name[32];
+	start_room(house, forward_to_server(house, config, ", max_lookups: 16"));
+	struct ipc_channel *stranger = meet(house, IPC_ROOM_GATE_MX);
+	for (size_t i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "slow%zu.shop.example", i);
+		assert_ok(look_up(house, stranger, name, DNS_TYPE_A, 10, &answer));
+		assert_string_equal(answer->why,
+		                    i < 3 ? "no answer in time"
+		                          : "too many lookups of names of this domain at once");
+	}
+	size_t n_found = 0; /* of four other domains one may share the first one's hash */
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "quick.other%zu.example", i);
+		assert_ok(look_up(house, stranger, name, DNS_TYPE_A, 5000, &answer));
+		n_found += answer->outcome == DNS_FOUND;
+	}
+	assert_true(n_found >= 3);
+	ipc_channel_unref(stranger);
+}
+
 /* Three lookups that heard nothing, and five seconds: the next waits a second, until one is
  * answered. */
 static void a_silent_network_is_not_waited_for(void **state)
@@ -421,16 +350,6 @@ static void a_config_that_cannot_be_used_fails_lookups_alone(void **state)
 	ipc_channel_unref(courier);
 }
 
-static void send_config(struct house *house, const char *resolver)
-{
-	Door__Config config = DOOR__CONFIG__INIT;
-	Door__RoomMessage message = DOOR__ROOM_MESSAGE__INIT;
-	CLEANUP(fd_close) int config_fd = freeze_config(resolver);
-	message.body_case = DOOR__ROOM_MESSAGE__BODY_CONFIG;
-	message.config = &config;
-	assert_ok(door_send(house->supervisor, 0, &message.base, &config_fd, 1));
-}
-
 static void only_a_new_config_of_the_resolver_ends_it(void **state)
 {
 	struct house *house = *state;
@@ -439,11 +358,11 @@ static void only_a_new_config_of_the_resolver_ends_it(void **state)
 	char config[200];
 	start_room(house, forward_to_server(house, config, ""));
 	struct ipc_channel *courier = meet(house, IPC_ROOM_COURIER);
-	send_config(house, config); /* the same */
+	resolver_house_configure(&house->room, config); /* the same */
 	assert_ok(look_up(house, courier, "a.example", DNS_TYPE_A, 5000, &answer));
-	assert_err(process_reap(&house->room, &end), ERR_BUSY);
-	send_config(house, forward_to_server(house, config, ", timeout: 3s"));
-	assert_ok(process_wait(&house->room, 10000, &end));
+	assert_err(process_reap(&house->room.room, &end), ERR_BUSY);
+	resolver_house_configure(&house->room, forward_to_server(house, config, ", timeout: 3s"));
+	assert_ok(process_wait(&house->room.room, 10000, &end));
 	assert_false(end.by_signal);
 	assert_int_equal(end.number, 0);
 	ipc_channel_unref(courier);
@@ -457,6 +376,8 @@ int main(void)
 	        TEST(names_are_looked_up_behind_the_walls),
 	        TEST(malformed_questions_are_refused_and_hurt_nobody),
 	        TEST(slow_names_hold_up_no_others),
+	        TEST(strangers_names_that_were_given_up_hold_up_no_others),
+	        TEST(one_domain_holds_up_no_others),
 	        TEST(a_silent_network_is_not_waited_for),
 	        TEST(unsigned_answers_fail_validation_behind_the_walls),
 	        TEST(trust_asks_the_servers_themselves),

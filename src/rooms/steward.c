@@ -8,7 +8,8 @@
  *	{"command":"secret-set","name":"n","value":"..."}
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
- * and those of the queue (steward_queue.h) and for DKIM keys (steward_dkim.h).
+ * and those of the queue (steward_queue.h), of the resolver (steward_lookup.h) and for DKIM keys
+ * (steward_dkim.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
@@ -17,6 +18,7 @@
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
 #include "rooms/steward_dkim.h"
+#include "rooms/steward_lookup.h"
 #include "rooms/steward_queue.h"
 
 #include "os/clock.h"
@@ -37,12 +39,15 @@
 #define SUPERVISOR_TIMEOUT_MS 60000
 #define CONTROL_TIMEOUT_MS    60000
 #define SOCKET_FOLLOWS_MS     30000
+#define CLIENTS_MAX           32 /* commands under way; more wait */
+#define CLIENT_STACK          ((size_t)256 * 1024)
 
 struct steward {
 	struct room *room;
 	int config_dir;
 	int control_fd;
 	pthread_mutex_t reload_lock; /* one reload at a time */
+	atomic_uint n_clients;       /* of the control socket */
 };
 
 /* ---- loading ---- */
@@ -335,6 +340,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_secret(steward, secret, NULL);
 	else if (slice_eq_str(name, "secret-list"))
 		reply = do_secret_list(steward);
+	else if (slice_eq_str(name, "dns-lookup"))
+		reply = steward_lookup(steward->room, request);
 	else
 		reply = command ? steward_queue(steward->room, command, request) : NULL;
 	if (!reply && command)
@@ -377,7 +384,33 @@ static void serve_client(struct steward *steward, int fd)
 	fd_stream_done(&stream);
 }
 
-/* One client at a time: commands are rare and short. */
+struct client {
+	struct steward *steward;
+	int fd;
+};
+
+static void run_client(void *context)
+{
+	struct client *client = context;
+	serve_client(client->steward, client->fd);
+	atomic_fetch_sub(&client->steward->n_clients, 1);
+	base_free(client);
+}
+
+/* On a thread of its own: a lookup may take its time, and a command must not wait for it. */
+static void start_client(struct steward *steward, int fd)
+{
+	const struct thread_options options = {.name = "command", .stack_size = CLIENT_STACK};
+	struct client *client = base_alloc(sizeof(*client));
+	*client = (struct client){steward, fd};
+	atomic_fetch_add(&steward->n_clients, 1);
+	if (is_ok(thread_start(&options, run_client, client, NULL)))
+		return;
+	atomic_fetch_sub(&steward->n_clients, 1);
+	base_free(client);
+	close(fd);
+}
+
 static void run_control(void *context)
 {
 	struct steward *steward = context;
@@ -387,12 +420,13 @@ static void run_control(void *context)
 			continue;
 		int fd;
 		struct os_address peer;
-		if (socket_accept(steward->control_fd, &fd, &peer) != SOCKET_ACCEPTED) {
+		if (steward->n_clients >= CLIENTS_MAX ||
+		    socket_accept(steward->control_fd, &fd, &peer) != SOCKET_ACCEPTED) {
 			usleep(10000);
 			continue;
 		}
 		if (may_command(steward, fd))
-			serve_client(steward, fd);
+			start_client(steward, fd);
 		else
 			close(fd);
 	}

@@ -55,7 +55,7 @@ G = (0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296,
      0x4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5)
 
 
-def _add(a, b):
+def add(a, b):
     if a is None or b is None:
         return a or b
     if a[0] == b[0] and (a[1] + b[1]) % P == 0:
@@ -66,20 +66,20 @@ def _add(a, b):
     return x, (slope * (a[0] - x) - a[1]) % P
 
 
-def _multiply(k, point):
+def multiply(k, point):
     total = None
     while k:
         if k & 1:
-            total = _add(total, point)
-        point, k = _add(point, point), k >> 1
+            total = add(total, point)
+        point, k = add(point, point), k >> 1
     return total
 
 
 class Key:
-    def __init__(self):
+    def __init__(self, flags=257):
         self.secret = secrets.randbelow(N - 1) + 1
-        x, y = _multiply(self.secret, G)
-        self.rdata = struct.pack(">HBB", 257, 3, 13) + x.to_bytes(32, "big") + y.to_bytes(32, "big")
+        x, y = multiply(self.secret, G)
+        self.rdata = struct.pack(">HBB", flags, 3, 13) + x.to_bytes(32, "big") + y.to_bytes(32, "big")
         total = sum(byte << 8 if i % 2 == 0 else byte for i, byte in enumerate(self.rdata))
         self.tag = (total + (total >> 16)) & 0xffff
 
@@ -87,7 +87,7 @@ class Key:
         digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
         while True:
             k = secrets.randbelow(N - 1) + 1
-            r = _multiply(k, G)[0] % N
+            r = multiply(k, G)[0] % N
             s = pow(k, -1, N) * (digest + r * self.secret) % N
             if r and s:
                 return r.to_bytes(32, "big") + s.to_bytes(32, "big")

@@ -45,6 +45,7 @@ stripped.example.com A !unsigned
 tobad.example.com CNAME bad.example.com
 slow.example.com * !stall
 ede.example.com A !ede 18 not for you
+forged.example.com A !ede 7 too old
 fail.example.com * !servfail
 refused.example.com * !refused
 big.example.com A 192.0.2.9
@@ -101,7 +102,7 @@ FAILURES = [
     ("A", "ede.example.com", "insecure", "failed (temporary)", "extended error 18 (Prohibited): not for you"),
     ("A", "fail.example.com", "insecure", "failed (temporary): server answered SERVFAIL", ""),
     ("A", "refused.example.com", "insecure", "failed (other): server answered REFUSED", ""),
-    ("A", "around.example.com", "insecure", "failed", ""),
+    ("A", "around.example.com", "insecure", "failed (other): aliases (CNAME) go on and on or in a circle", ""),
     ("A", "loop.example.com", "insecure", "failed (temporary)", ""),
     ("A", "toomany.example.com", "insecure", "failed (other)", ""),
 ]
@@ -179,6 +180,14 @@ class Lookup(unittest.TestCase):
         with dns_server.DnsServer(TABLE, authentic=False) as silent:
             out = self.run_lookup("MX", "example.com", "--trust", resolver=f"{silent.address}:{silent.port}")[1]
             self.assertTrue(out.startswith("insecure: 2 MX records"), out)
+
+    def test_trust_believes_what_a_resolver_says_of_failures(self):
+        code, out, _ = self.run_lookup("A", "forged.example.com", "--trust")
+        self.assertEqual(code, 1)
+        self.assertTrue(out.startswith("bogus: failed (authentication): server answered SERVFAIL"), out)
+        self.assertIn("extended error 7 (Signature Expired): too old", out)
+        self.assertTrue(self.run_lookup("A", "ede.example.com", "--trust")[1].startswith("insecure: failed (temporary)"))
+        self.assertTrue(self.run_lookup("A", "forged.example.com")[1].startswith("insecure: failed (temporary)"))
 
     def test_another_anchor_makes_everything_bogus(self):
         with dns_server.DnsServer(TABLE) as other:
@@ -294,6 +303,37 @@ class Room(unittest.TestCase):
             finally:
                 server.stop()
                 server.remove() if hasattr(server, "remove") else shutil.rmtree(server.folder, ignore_errors=True)
+
+    def test_the_running_server_is_asked_and_busy_with_one_hears_others(self):
+        with dns_server.DnsServer(TABLE) as dns:
+            server = harness.Server()
+            try:
+                server.start()
+                config = server.data / "config" / "mailkeep.yaml"
+                settings = f'timeout: 3s\n  mode: forward\n  servers: ["{dns.address}:{dns.port}"]\n  validate: false'
+                self._reload(server, config.read_text().replace("timeout: 3s", settings), 0)
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    slow = pool.submit(self._look, server, "A", "slow.example.com")
+                    self.assertTrue(harness.wait_for(lambda: any(name.startswith("slow") for name, *_ in dns.queries)))
+                    code, out = self._look(server, "TXT", "huge.example.com")
+                    self.assertEqual((code, out.splitlines()[0].split(" for ")[0]), (0, "insecure: 200 TXT records"))
+                    n = len(dns.queries)
+                    self.assertEqual(self._look(server, "TXT", "huge.example.com")[0], 0)
+                    self.assertFalse([q for q in dns.queries[n:] if not q[0].startswith("slow")], "not from the cache")
+                    self.assertFalse(slow.done())
+                    self.assertEqual(slow.result()[0], 1)
+                self.assertIn("has no place beside --running", self._look(server, "A", "a.b", "--trust")[1])
+                server.stop()
+                self.assertIn("no server is running", self._look(server, "A", "a.example")[1])
+            finally:
+                server.stop()
+                server.remove()
+
+    @staticmethod
+    def _look(server, *words):
+        done = subprocess.run([harness.PROGRAM, "dns", "lookup", *words, "--running", "--config",
+                               str(server.data / "config")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout.decode()
 
     def _reload(self, server, text, expected):
         (server.data / "config" / "mailkeep.yaml").write_text(text)

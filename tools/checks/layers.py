@@ -15,6 +15,7 @@ MAY = {
     "dns": "base os text",
     "tls": "base os",
     "mailauth": "base text message dns",
+    "report": "base text dns mailauth",
     "delivery": "base text dns tls config",
     "sasl": "base text",
     "vault": "base os text sasl tls",
@@ -24,8 +25,8 @@ MAY = {
     "queue": "base os text message store",
     "config": "base os text",
     "setup": "base os text dns tls config",
-    "rooms": "base os ipc text message dns tls mailauth delivery sasl vault smtp imap store queue config setup",
-    "cli": "base os ipc text message dns tls mailauth delivery sasl vault smtp store queue config setup",
+    "rooms": "base os ipc text message dns tls mailauth report delivery sasl vault smtp imap store queue config setup",
+    "cli": "base os ipc text message dns tls mailauth report delivery sasl vault smtp store queue config setup",
 }
 
 # Tests may also fake what the folder itself must not know.

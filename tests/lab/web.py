@@ -1,0 +1,82 @@
+"""An HTTPS server for policies of MTA-STS (RFC 8461), good and bad.
+
+    web = Policies(host, certificates)
+    web.serve("shop.lab", Policy(policy("enforce", "mx.shop.lab")))
+    web.serve("old.lab", Policy(policy("enforce", "*.old.lab"), certificate=expired))
+    web.serve("moved.lab", Policy("", status=301, headers={"Location": "https://..."}))
+    web.requests     # [(host name, path), ...]
+"""
+
+import dataclasses
+import http.server
+import ssl
+import threading
+import time
+
+PATH = "/.well-known/mta-sts.txt"
+
+
+@dataclasses.dataclass
+class Policy:
+    text: str
+    status: int = 200
+    headers: dict = dataclasses.field(default_factory=dict)
+    certificate: object = None  # else one that is right for the host
+    delay: float = 0            # seconds before the first octet
+
+
+def policy(mode, *mx, max_age=86400):
+    return "version: STSv1\r\n" + f"mode: {mode}\r\n" + "".join(f"mx: {name}\r\n" for name in mx) + f"max_age: {max_age}\r\n"
+
+
+class Policies:
+    def __init__(self, host, certificates):
+        self.certificates, self.policies, self.contexts, self.requests = certificates, {}, {}, []
+        default = certificates.issue("web.lab").context()
+        default.sni_callback = self._choose
+        with host.inside():
+            self.server = http.server.ThreadingHTTPServer((host.ip4, 443), self._handler())
+            self.server.daemon_threads = True
+            self.server.socket = default.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def serve(self, domain, answer):
+        name = f"mta-sts.{domain}"
+        self.policies[name] = answer
+        self.contexts[name] = (answer.certificate or self.certificates.issue(name)).context()
+
+    def _choose(self, connection, name, _context):
+        if name in self.contexts:
+            connection.context = self.contexts[name]
+
+    def _handler(self):
+        web = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 30
+
+            def do_GET(self):
+                name = self.headers.get("Host", "")
+                web.requests.append((name, self.path))
+                answer = web.policies.get(name) if self.path == PATH else None
+                self._send(answer or Policy("not here\r\n", status=404))
+
+            def _send(self, answer):
+                time.sleep(answer.delay)
+                headers = {"Content-Type": "text/plain", "Content-Length": str(len(answer.text)), **answer.headers}
+                self.send_response(answer.status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.text.encode())
+
+            def log_message(self, *_):
+                pass
+
+            def handle(self):
+                try:
+                    super().handle()
+                except (OSError, ssl.SSLError):
+                    pass
+        return Handler
