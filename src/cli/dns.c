@@ -106,6 +106,15 @@ static int open_running(struct cli *cli, struct cli_resolver *resolver)
 	return 0;
 }
 
+/* Few commands can ask a running server. */
+static bool declares_running(const struct cli *cli)
+{
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && cli->command->options[i].name; i++)
+		if (strcmp(cli->command->options[i].name, "running") == 0)
+			return true;
+	return false;
+}
+
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 {
 	struct os_address server;
@@ -117,7 +126,7 @@ int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 		result = read_server(cli, &server, &has_server);
 	if (result != 0)
 		return result;
-	if (cli_option(cli, "running"))
+	if (declares_running(cli) && cli_option(cli, "running"))
 		return open_running(cli, resolver);
 	if (cli_option(cli, "trust")) {
 		if (!has_server)
