@@ -3,7 +3,6 @@
 
 #include "os/clock.h"
 #include "os/socket.h"
-#include "text/utf8.h"
 
 int cli_check_open(struct cli_check *check, struct cli *cli)
 {
@@ -73,14 +72,4 @@ json_t *cli_evidence_json(const struct mailauth_evidence *evidence)
 		json_array_append_new(list, json);
 	}
 	return list;
-}
-
-json_t *cli_text_json(struct slice text)
-{
-	struct buf valid;
-	buf_init(&valid, SIZE_MAX);
-	utf8_add_valid(&valid, text);
-	json_t *json = json_stringn((const char *)valid.p, valid.n);
-	buf_done(&valid);
-	return json ? json : json_null();
 }

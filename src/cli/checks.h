@@ -38,5 +38,3 @@ int cli_check_domain(struct cli_check *check, const char *text, struct dns_name 
 void cli_story_print(const struct mailauth_story *story, struct buf *out);
 json_t *cli_story_json(const struct mailauth_story *story);
 json_t *cli_evidence_json(const struct mailauth_evidence *evidence);
-/* A JSON string of what may not be UTF-8: such bytes become U+FFFD. */
-json_t *cli_text_json(struct slice text);

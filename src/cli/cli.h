@@ -132,6 +132,12 @@ json_t *cli_problems_json(const struct config_problems *problems);
 void cli_problems_text(const struct config_problems *problems, const char *directory,
                        struct buf *out);
 
+/* Text of strangers for a terminal: what is no UTF-8, control characters and those that turn the
+ * direction of writing become U+FFFD. */
+void cli_text_add(struct slice text, struct buf *out);
+/* The same for JSON, which escapes all of that itself: only what is no UTF-8 becomes U+FFFD. */
+json_t *cli_text_json(struct slice text);
+
 /* Rows of cells, printed as columns as wide as their widest cell; the last is cut to the width. */
 struct cli_table {
 	struct arena arena;
@@ -185,6 +191,7 @@ int cli_tlsrpt_lookup(struct cli *cli);
 int cli_dnsbl_check(struct cli *cli);
 int cli_dnsbl_health(struct cli *cli);
 int cli_iprev(struct cli *cli);
+int cli_message_explain(struct cli *cli);
 int cli_queue_list(struct cli *cli);
 int cli_queue_show(struct cli *cli);
 int cli_queue_dump(struct cli *cli);

@@ -261,6 +261,20 @@ const struct cli_command cli_commands[] = {
         {"alias list", "List aliases with their members", .takes_config = true, .has_json = true,
          .examples = "mailkeep alias list", .run = cli_alias_list},
 
+        {"message explain", "Show why a message was accepted, or put with the junk",
+         .args = {{"ACCOUNT", CLI_ACCOUNT}, {"UID", CLI_ANY, true}},
+         .options = {{"mailbox", "NAME", CLI_ANY, "In this mailbox (Inbox)"},
+                     {"message-id", "ID", CLI_ANY, "The newest message with this Message-ID"}},
+         .takes_config = true, .has_json = true,
+         .help = "Without UID and --message-id the newest message of the mailbox. Shows who "
+                 "brought "
+                 "it, the decision with its reasons, and each check (iprev, SPF, DKIM, ARC, DMARC, "
+                 "block lists) with its lookups, their DNSSEC status and extended DNS errors.",
+         .examples = "mailkeep message explain ada\n"
+                     "mailkeep message explain ada 42 --mailbox Junk\n"
+                     "mailkeep message explain ada --message-id 20261130.1@example.org --json",
+         .run = cli_message_explain},
+
         {"queue list", "List mail on its way out", .args = {QUEUE_IDS},
          .options = {QUEUE_FILTERS, QUEUE_ORDER}, .takes_config = true, .has_json = true,
          .help = "One line for each recipient that is still to be served: when it is tried next, "

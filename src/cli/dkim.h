@@ -30,9 +30,6 @@ int cli_at(struct cli *cli, int64_t *ret_s);
 int cli_put_fields(struct cli *cli, const struct cli_message *message, struct slice fields,
                    json_t *messages);
 
-/* Text of strangers for a terminal: what is no UTF-8 and control characters become U+FFFD. */
-void cli_text_add(struct slice text, struct buf *out);
-
 int cli_dkim_verify(struct cli *cli);
 int cli_dkim_sign(struct cli *cli);
 int cli_dkim_genkey(struct cli *cli);

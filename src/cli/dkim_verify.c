@@ -48,18 +48,6 @@ static enum mailauth_result overall(struct dkim_results results)
 
 /* --- text --- */
 
-void cli_text_add(struct slice text, struct buf *out)
-{
-	while (text.n > 0) {
-		uint32_t codepoint;
-		size_t n;
-		bool valid = utf8_decode(text, &codepoint, &n) == UTF8_OK;
-		bool is_control = codepoint < ' ' || (codepoint >= 0x7f && codepoint < 0xa0);
-		utf8_add(out, valid && !is_control ? codepoint : UTF8_REPLACEMENT);
-		text = slice_from(text, n);
-	}
-}
-
 static void print_signature(const struct dkim_result *r, struct buf *out)
 {
 	const struct dkim_signature *s = r->signature;

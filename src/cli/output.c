@@ -1,6 +1,8 @@
 /* What commands print: sentences, tables, JSON, problems. */
 #include "cli/cli.h"
 
+#include "text/utf8.h"
+
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <unistr.h>
@@ -185,4 +187,32 @@ void cli_table_show(const struct cli *cli, struct cli_table *table)
 	cli_put(&text);
 	buf_done(&text);
 	cli_table_done(table);
+}
+
+static bool is_harmful(uint32_t codepoint)
+{
+	return codepoint < ' ' || (codepoint >= 0x7f && codepoint < 0xa0) ||
+	       (codepoint >= 0x202a && codepoint <= 0x202e) ||
+	       (codepoint >= 0x2066 && codepoint <= 0x2069);
+}
+
+void cli_text_add(struct slice text, struct buf *out)
+{
+	while (text.n > 0) {
+		uint32_t codepoint;
+		size_t n;
+		bool valid = utf8_decode(text, &codepoint, &n) == UTF8_OK;
+		utf8_add(out, valid && !is_harmful(codepoint) ? codepoint : UTF8_REPLACEMENT);
+		text = slice_from(text, n);
+	}
+}
+
+json_t *cli_text_json(struct slice text)
+{
+	struct buf valid;
+	buf_init(&valid, SIZE_MAX);
+	utf8_add_valid(&valid, text);
+	json_t *json = json_stringn((const char *)valid.p, valid.n);
+	buf_done(&valid);
+	return json ? json : json_null();
 }

@@ -1,7 +1,6 @@
 /* Shared by the commands of the queue. See queue.h. */
 #include "cli/queue.h"
 
-#include "cli/control.h"
 #include "config/value.h"
 #include "os/clock.h"
 
@@ -19,37 +18,10 @@ void cli_queue_end(struct cli_queue *q)
 	arena_done(&q->arena);
 }
 
-const char *cli_queue_text(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
-int64_t cli_queue_number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 int cli_queue_ask(struct cli_queue *q, json_t *request, json_t **ret_answer)
 {
-	json_t *answer = NULL;
-	struct status status = control_call(q->config->data_directory.s, request, &answer);
-	json_decref(request);
-	if (status.code == ERR_NOT_FOUND)
-		return cli_fail(q->cli, NULL,
-		                "no server is running with its data in %s; the queue belongs to a "
-		                "running server",
-		                q->config->data_directory.s);
-	if (!is_ok(status))
-		return cli_fail(q->cli, NULL, "the server cannot be asked: %s", status.why);
-	if (json_is_true(json_object_get(answer, "ok"))) {
-		*ret_answer = answer;
-		return 0;
-	}
-	const char *why = json_string_value(json_array_get(json_object_get(answer, "errors"), 0));
-	int result = cli_fail(q->cli, NULL, "%s", why ? why : "the server refused");
-	json_decref(answer);
-	return result;
+	return cli_server_ask(q->cli, q->config, request, "the queue belongs to a running server",
+	                      ret_answer);
 }
 
 /* ---- filters ---- */
@@ -150,15 +122,4 @@ void cli_queue_distance(int64_t ms, struct buf *out)
 		i++;
 	buf_printf(out, "%s%" PRId64 " %s%s", ms > 0 ? "in " : "", size / units[i].ms,
 	           units[i].name, ms < 0 ? " ago" : "");
-}
-
-void cli_queue_instant(int64_t at_ms, struct buf *out)
-{
-	if (at_ms == 0) {
-		buf_add_str(out, "-");
-		return;
-	}
-	struct civil_time t = civil_from_unix(at_ms / 1000);
-	buf_printf(out, "%04d-%02d-%02d %02d:%02d:%02d UTC", t.year, t.month, t.day, t.hour,
-	           t.minute, t.second);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/change.h"
+#include "cli/server.h"
 
 struct cli_queue {
 	struct cli *cli;
@@ -26,9 +27,3 @@ int cli_queue_filter(struct cli_queue *q, size_t first, json_t **ret_filter, boo
 
 /* "in 4 min", "3 h ago", "now". */
 void cli_queue_distance(int64_t ms, struct buf *out);
-/* "2026-11-22 20:10:01 UTC"; "-" for 0. */
-void cli_queue_instant(int64_t at_ms, struct buf *out);
-
-/* Members of JSON objects; "" and 0 when they are not there. */
-const char *cli_queue_text(const json_t *object, const char *key);
-int64_t cli_queue_number(const json_t *object, const char *key);

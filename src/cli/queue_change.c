@@ -14,8 +14,8 @@ struct change {
 
 static void tell(const struct cli *cli, const struct change *change, const json_t *answer)
 {
-	int64_t n = cli_queue_number(answer, "changed"),
-	        n_skipped = cli_queue_number(answer, "skipped");
+	int64_t n = cli_json_number(answer, "changed"),
+	        n_skipped = cli_json_number(answer, "skipped");
 	if (cli->json) {
 		cli_put_json(json_pack("{s:b, s:I, s:I}", "ok", 1, "changed", (json_int_t)n,
 		                       "skipped", (json_int_t)n_skipped));

@@ -10,26 +10,26 @@
 static void list_row(struct cli_queue *q, struct cli_table *table, const json_t *e, bool retired)
 {
 	struct buf cell;
-	int64_t at_ms = cli_queue_number(e, retired ? "last_ms" : "next_ms");
+	int64_t at_ms = cli_json_number(e, retired ? "last_ms" : "next_ms");
 	buf_init(&cell, 10000);
-	buf_printf(&cell, "%" PRId64, cli_queue_number(e, "id"));
+	buf_printf(&cell, "%" PRId64, cli_json_number(e, "id"));
 	cli_table_add(table, buf_cstr(&cell));
-	cli_table_add(table, cli_queue_text(e, "state"));
+	cli_table_add(table, cli_json_text(e, "state"));
 	buf_reset(&cell);
-	if (strcmp(cli_queue_text(e, "state"), "held") == 0)
+	if (strcmp(cli_json_text(e, "state"), "held") == 0)
 		buf_add_str(&cell, "-");
 	else
 		cli_queue_distance(at_ms - q->now_ms, &cell);
 	cli_table_add(table, buf_cstr(&cell));
 	buf_reset(&cell);
 	buf_printf(&cell, retired ? "%" PRId64 : "%" PRId64 "/%" PRId64,
-	           cli_queue_number(e, "attempts"), cli_queue_number(e, "max_attempts"));
+	           cli_json_number(e, "attempts"), cli_json_number(e, "max_attempts"));
 	cli_table_add(table, buf_cstr(&cell));
-	cli_table_add(table, cli_queue_text(e, "account"));
-	const char *sender = cli_queue_text(e, "sender");
+	cli_table_add(table, cli_json_text(e, "account"));
+	const char *sender = cli_json_text(e, "sender");
 	cli_table_add(table, *sender ? sender : "<>");
-	cli_table_add(table, cli_queue_text(e, "recipient"));
-	const char *result = cli_queue_text(e, "last_result");
+	cli_table_add(table, cli_json_text(e, "recipient"));
+	const char *result = cli_json_text(e, "last_result");
 	cli_table_add(table, *result ? result : "-");
 	buf_done(&cell);
 }
@@ -59,8 +59,8 @@ static void set_page(json_t *filter, const char *sort, const json_t *last, bool 
 {
 	bool by_submitted = strstr(sort, "submitted") != NULL;
 	const char *key = by_submitted ? "submitted_ms" : retired ? "last_ms" : "next_ms";
-	json_object_set_new(filter, "page_after", json_integer(cli_queue_number(last, "id")));
-	json_object_set_new(filter, "page_key", json_integer(cli_queue_number(last, key)));
+	json_object_set_new(filter, "page_after", json_integer(cli_json_number(last, "id")));
+	json_object_set_new(filter, "page_key", json_integer(cli_json_number(last, key)));
 }
 
 static int list_pages(struct cli_queue *q, json_t *filter, const char *sort, size_t limit,
@@ -177,7 +177,7 @@ static void add_time(struct cli_queue *q, struct buf *out, const char *name, int
 	if (at_ms == 0)
 		return;
 	buf_printf(out, "  %-12s ", name);
-	cli_queue_instant(at_ms, out);
+	cli_instant(at_ms, out);
 	buf_add_str(out, " (");
 	cli_queue_distance(at_ms - q->now_ms, out);
 	buf_add_str(out, ")\n");
@@ -187,23 +187,23 @@ static void add_attempt(struct buf *out, size_t number, const json_t *a)
 {
 	size_t i;
 	json_t *line;
-	int64_t took = cli_queue_number(a, "ended_ms") - cli_queue_number(a, "started_ms");
-	const char *host = cli_queue_text(a, "remote_host"), *tls = cli_queue_text(a, "tls");
+	int64_t took = cli_json_number(a, "ended_ms") - cli_json_number(a, "started_ms");
+	const char *host = cli_json_text(a, "remote_host"), *tls = cli_json_text(a, "tls");
 	buf_printf(out, "\n%zu. ", number);
-	cli_queue_instant(cli_queue_number(a, "started_ms"), out);
+	cli_instant(cli_json_number(a, "started_ms"), out);
 	buf_printf(out, ", %" PRId64 ".%" PRId64 " s: %s\n", took / 1000, took % 1000 / 100,
-	           cli_queue_text(a, "outcome"));
-	if (*cli_queue_text(a, "route"))
-		buf_printf(out, "   way     %s\n", cli_queue_text(a, "route"));
+	           cli_json_text(a, "outcome"));
+	if (*cli_json_text(a, "route"))
+		buf_printf(out, "   way     %s\n", cli_json_text(a, "route"));
 	if (*host)
 		buf_printf(out, "   host    %s [%s]%s%s\n", host,
-		           cli_queue_text(a, "remote_address"), *tls ? ", TLS: " : "", tls);
+		           cli_json_text(a, "remote_address"), *tls ? ", TLS: " : "", tls);
 	json_array_foreach(json_object_get(a, "lines"), i, line) buf_printf(
 	        out, "   %s %s\n", i == 0 ? "reply  " : "       ", json_string_value(line));
-	if (*cli_queue_text(a, "why"))
-		buf_printf(out, "   %s %s\n", "meaning", cli_queue_text(a, "why"));
-	if (*cli_queue_text(a, "enhanced"))
-		buf_printf(out, "   status  %s\n", cli_queue_text(a, "enhanced"));
+	if (*cli_json_text(a, "why"))
+		buf_printf(out, "   %s %s\n", "meaning", cli_json_text(a, "why"));
+	if (*cli_json_text(a, "enhanced"))
+		buf_printf(out, "   status  %s\n", cli_json_text(a, "enhanced"));
 }
 
 static void add_notify(struct buf *out, int64_t bits)
@@ -221,10 +221,10 @@ static void add_notify(struct buf *out, int64_t bits)
 /* What the message asked for, and what was set since. */
 static void add_wishes(struct buf *out, const json_t *e)
 {
-	const char *wish = cli_queue_text(e, "require_tls");
-	const char *asked = cli_queue_text(e, "message_tls");
-	const char *mode = cli_queue_text(e, "deliver_by_mode");
-	int64_t priority = cli_queue_number(e, "priority");
+	const char *wish = cli_json_text(e, "require_tls");
+	const char *asked = cli_json_text(e, "message_tls");
+	const char *mode = cli_json_text(e, "deliver_by_mode");
+	int64_t priority = cli_json_number(e, "priority");
 	if (strcmp(asked, "required") == 0)
 		add_fact(out, "TLS", "required and verified all the way, as the message asks");
 	else if (strcmp(asked, "optional") == 0)
@@ -245,32 +245,32 @@ static void show_entry(struct cli_queue *q, const json_t *e, bool retired)
 {
 	struct buf out;
 	const json_t *history = json_object_get(e, "history");
-	const char *sender = cli_queue_text(e, "sender");
+	const char *sender = cli_json_text(e, "sender");
 	buf_init(&out, 16 * PIECE_MAX);
 	buf_printf(&out, "Entry %" PRId64 " of message %" PRId64 ": %s\n\n",
-	           cli_queue_number(e, "id"), cli_queue_number(e, "message"),
-	           cli_queue_text(e, "state"));
-	add_fact(&out, "account", cli_queue_text(e, "account"));
+	           cli_json_number(e, "id"), cli_json_number(e, "message"),
+	           cli_json_text(e, "state"));
+	add_fact(&out, "account", cli_json_text(e, "account"));
 	add_fact(&out, "sender", *sender ? sender : "<>");
-	add_fact(&out, "from", cli_queue_text(e, "from"));
-	add_fact(&out, "recipient", cli_queue_text(e, "recipient"));
-	add_fact(&out, "meant for", cli_queue_text(e, "orcpt"));
-	add_fact(&out, "subject", cli_queue_text(e, "subject"));
-	add_fact(&out, "message-id", cli_queue_text(e, "message_id"));
-	add_fact(&out, "envelope id", cli_queue_text(e, "envid"));
-	add_notify(&out, cli_queue_number(e, "notify"));
-	add_fact(&out, "transport", cli_queue_text(e, "transport"));
+	add_fact(&out, "from", cli_json_text(e, "from"));
+	add_fact(&out, "recipient", cli_json_text(e, "recipient"));
+	add_fact(&out, "meant for", cli_json_text(e, "orcpt"));
+	add_fact(&out, "subject", cli_json_text(e, "subject"));
+	add_fact(&out, "message-id", cli_json_text(e, "message_id"));
+	add_fact(&out, "envelope id", cli_json_text(e, "envid"));
+	add_notify(&out, cli_json_number(e, "notify"));
+	add_fact(&out, "transport", cli_json_text(e, "transport"));
 	add_wishes(&out, e);
-	buf_printf(&out, "  %-12s %" PRId64 " bytes\n", "size", cli_queue_number(e, "size"));
-	add_time(q, &out, "submitted", cli_queue_number(e, "submitted_ms"));
-	add_time(q, &out, "deliver by", cli_queue_number(e, "deliver_by_ms"));
+	buf_printf(&out, "  %-12s %" PRId64 " bytes\n", "size", cli_json_number(e, "size"));
+	add_time(q, &out, "submitted", cli_json_number(e, "submitted_ms"));
+	add_time(q, &out, "deliver by", cli_json_number(e, "deliver_by_ms"));
 	if (!retired)
-		add_time(q, &out, "next attempt", cli_queue_number(e, "next_ms"));
+		add_time(q, &out, "next attempt", cli_json_number(e, "next_ms"));
 	else
-		add_time(q, &out, "ended", cli_queue_number(e, "last_ms"));
-	add_time(q, &out, "kept until", cli_queue_number(e, "keep_until_ms"));
+		add_time(q, &out, "ended", cli_json_number(e, "last_ms"));
+	add_time(q, &out, "kept until", cli_json_number(e, "keep_until_ms"));
 	buf_printf(&out, "  %-12s %" PRId64 " of %" PRId64 "\n", "attempts",
-	           cli_queue_number(e, "attempts"), cli_queue_number(e, "max_attempts"));
+	           cli_json_number(e, "attempts"), cli_json_number(e, "max_attempts"));
 	for (size_t i = 0; i < json_array_size(history); i++)
 		add_attempt(&out, i + 1, json_array_get(history, i));
 	cli_put(&out);
@@ -334,8 +334,8 @@ static int dump_piece(struct cli_queue *q, uint64_t id, uint64_t *offset, uint64
 	if (result != 0)
 		return result;
 	buf_init(&bytes, PIECE_MAX);
-	const char *text = cli_queue_text(answer, "base64");
-	*ret_total = (uint64_t)cli_queue_number(answer, "total_size");
+	const char *text = cli_json_text(answer, "base64");
+	*ret_total = (uint64_t)cli_json_number(answer, "total_size");
 	if (!is_ok(base64_decode(slice_str(text), &bytes)) ||
 	    (bytes.n == 0 && *offset < *ret_total))
 		result = cli_fail(q->cli, NULL, "the server's answer makes no sense");

@@ -25,7 +25,7 @@ static void add_instant(struct cli_table *table, int64_t at_ms)
 {
 	struct buf text;
 	buf_init(&text, 64);
-	cli_queue_instant(at_ms, &text);
+	cli_instant(at_ms, &text);
 	cli_table_add(table, buf_cstr(&text));
 	buf_done(&text);
 }
@@ -51,12 +51,12 @@ static void show_rules(const struct cli *cli, const json_t *answer)
 	for (size_t i = 0; i < json_array_size(rules); i++) {
 		const json_t *rule = json_array_get(rules, i);
 		char id[24];
-		snprintf(id, sizeof(id), "%" PRId64, cli_queue_number(rule, "id"));
+		snprintf(id, sizeof(id), "%" PRId64, cli_json_number(rule, "id"));
 		cli_table_add(&table, id);
-		add_or_any(&table, cli_queue_text(rule, "account"));
-		add_or_any(&table, cli_queue_text(rule, "sender_domain"));
-		add_or_any(&table, cli_queue_text(rule, "recipient_domain"));
-		add_instant(&table, cli_queue_number(rule, "created_ms"));
+		add_or_any(&table, cli_json_text(rule, "account"));
+		add_or_any(&table, cli_json_text(rule, "sender_domain"));
+		add_or_any(&table, cli_json_text(rule, "recipient_domain"));
+		add_instant(&table, cli_json_number(rule, "created_ms"));
 	}
 	cli_table_show(cli, &table);
 }
@@ -70,10 +70,10 @@ int cli_queue_holdrules_list(struct cli *cli)
 
 static void show_added_rule(const struct cli *cli, const json_t *answer)
 {
-	int64_t n = cli_queue_number(answer, "held");
+	int64_t n = cli_json_number(answer, "held");
 	(void)cli;
 	printf("hold rule %" PRId64 " is in force; %" PRId64 " queued %s held by it\n",
-	       cli_queue_number(answer, "id"), n, n == 1 ? "entry is" : "entries are");
+	       cli_json_number(answer, "id"), n, n == 1 ? "entry is" : "entries are");
 }
 
 int cli_queue_holdrules_add(struct cli *cli)
@@ -120,10 +120,10 @@ int cli_queue_holdrules_rm(struct cli *cli)
 
 static void suppression_row(struct cli_table *table, const json_t *s)
 {
-	const char *reason = cli_queue_text(s, "reason");
-	cli_table_add(table, cli_queue_text(s, "account"));
-	cli_table_add(table, cli_queue_text(s, "address"));
-	add_instant(table, cli_queue_number(s, "created_ms"));
+	const char *reason = cli_json_text(s, "reason");
+	cli_table_add(table, cli_json_text(s, "account"));
+	cli_table_add(table, cli_json_text(s, "address"));
+	add_instant(table, cli_json_number(s, "created_ms"));
 	cli_table_add(table, json_is_true(json_object_get(s, "manual")) ? "hand" : "failure");
 	cli_table_add(table, *reason ? reason : "-");
 }
@@ -135,8 +135,8 @@ static json_t *list_request(const char *account, const json_t *last)
 	if (last)
 		json_object_set_new(request, "page_after",
 		                    json_pack("{s:s, s:s}", "account",
-		                              cli_queue_text(last, "account"), "address",
-		                              cli_queue_text(last, "address")));
+		                              cli_json_text(last, "account"), "address",
+		                              cli_json_text(last, "address")));
 	return request;
 }
 

@@ -145,6 +145,14 @@ bool dns_cache_find(struct dns_cache *cache, struct dns_name name, enum dns_type
 
 /* ---- storing ---- */
 
+/* What failed may be asked again soon, but not by each of a hundred messages that come at once. */
+static int64_t lifetime_ms(const struct dns_answer *answer)
+{
+	if (answer->outcome == DNS_FAILED)
+		return DNS_CACHE_FAILURE_MS;
+	return (int64_t)MIN(answer->ttl_s, DNS_CACHE_TTL_MAX_S) * 1000;
+}
+
 static struct entry *make_entry(const struct dns_answer *answer, struct slice packed, uint64_t hash,
                                 int64_t now_ms)
 {
@@ -153,7 +161,7 @@ static struct entry *make_entry(const struct dns_answer *answer, struct slice pa
 	struct entry *e = base_alloc(size);
 	e->hash = hash;
 	e->stored_ms = now_ms;
-	e->expires_ms = now_ms + (int64_t)MIN(answer->ttl_s, DNS_CACHE_TTL_MAX_S) * 1000;
+	e->expires_ms = now_ms + lifetime_ms(answer);
 	e->size = size;
 	e->type = answer->type;
 	e->n_name = (uint32_t)name.n;
@@ -184,7 +192,7 @@ static void insert(struct dns_cache *cache, struct entry *e, struct dns_name nam
 void dns_cache_put(struct dns_cache *cache, const struct dns_answer *answer)
 {
 	struct buf packed;
-	if (answer->outcome == DNS_FAILED || answer->security == DNS_BOGUS || answer->ttl_s == 0)
+	if (lifetime_ms(answer) == 0)
 		return;
 	buf_init(&packed, DNS_CACHE_ANSWER_MAX);
 	if (is_ok(dns_answer_pack(answer, &packed))) {

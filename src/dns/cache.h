@@ -8,8 +8,8 @@
  * With upstream NULL only what is known is told; what is not is a failure TEMPORARY and sets
  * `missed`: so a check can be tried at once, and made again with patience when it missed something.
  *
- * Failures and bogus answers are not kept, nor what is large. Of a denial the TTL counts likewise
- * (RFC 2308). All of it is bounded by size, the oldest used goes first. Thread-safe.
+ * Failures and bogus answers are kept for moments, what is large is not. Of a denial the TTL counts
+ *likewise (RFC 2308). All of it is bounded by size, the oldest used goes first. Thread-safe.
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #define DNS_CACHE_TTL_MAX_S    3600u /* whatever the answer says: others keep it longer */
+#define DNS_CACHE_FAILURE_MS   2000  /* failures, bogus answers */
 #define DNS_CACHE_ANSWER_MAX   ((size_t)16 * 1024) /* bytes, packed; larger ones are not kept */
 #define DNS_CACHE_SIZE_DEFAULT ((size_t)2 * 1024 * 1024)
 

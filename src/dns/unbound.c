@@ -19,11 +19,8 @@
 #define SOCKETS_MAX   4096u
 #define LINE_MAX_SIZE 4096u
 
-/* After so many lookups in a row without any answer of the network, and for at least so long, a
- * lookup waits QUIET_WAIT_MS only. */
-#define QUIET_LOOKUPS  3u
-#define QUIET_AFTER_MS 5000
-#define QUIET_WAIT_MS  1000
+/* What took longer came from the network, not from the cache. */
+#define CACHED_MS 3
 
 /* One question under way. Two hold it: the caller, and libunbound until it calls back. */
 struct wait {
@@ -125,6 +122,19 @@ static struct status read_lines(struct slice text, struct lines *lines,
 	return ok();
 }
 
+/* Whom to ask when nobody is heard. */
+static void add_silence_servers(struct dns_unbound *unbound)
+{
+	unbound->silence.forwarders = unbound->n_servers > 0;
+	for (size_t i = 0; i < unbound->n_servers; i++)
+		dns_silence_add_server(&unbound->silence, &unbound->servers[i]);
+	for (size_t i = 0; i < unbound->hints.n && unbound->n_servers == 0; i++) {
+		struct os_address address;
+		if (is_ok(os_address_parse(slice_str(unbound->hints.v[i]), 53, &address)))
+			dns_silence_add_server(&unbound->silence, &address);
+	}
+}
+
 static struct status read_options(struct dns_unbound *unbound,
                                   const struct dns_unbound_options *options)
 {
@@ -143,6 +153,7 @@ static struct status read_options(struct dns_unbound *unbound,
 	for (size_t i = 0; i < options->n_servers; i++)
 		unbound->servers[i] = options->servers[i];
 	unbound->n_servers = options->n_servers;
+	add_silence_servers(unbound);
 	unbound->cache_size = MAX(options->cache_size ? options->cache_size : DNS_UNBOUND_CACHE,
 	                          DNS_UNBOUND_CACHE_MIN);
 	unbound->lookups_max = options->lookups_max ? options->lookups_max : DNS_UNBOUND_LOOKUPS;
@@ -380,27 +391,59 @@ static struct status start_wait(const struct dns_unbound_asker *asker, struct dn
 	return ok();
 }
 
+/* With the lock held, which is let go while it waits; until it is done, all is silent or it is
+ * time. */
+static void wait_until(struct wait *wait, int64_t end_ms, bool although_silent)
+{
+	struct dns_unbound *unbound = wait->unbound;
+	struct timespec until = {.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
+	int waited = 0;
+	while (!wait->done && waited == 0 && (although_silent || !unbound->silence.silent))
+		waited = pthread_cond_timedwait(&wait->cond, &unbound->lock, &until);
+}
+
+static bool is_heard(const struct ub_result *result)
+{
+	return result->rcode == 0 || result->rcode == DNS_RCODE_NXDOMAIN;
+}
+
 static struct status finish_wait(struct wait *wait, int64_t deadline_ms,
                                  struct ub_result **ret_result)
 {
 	struct dns_unbound *unbound = wait->unbound;
-	struct timespec until = {.tv_sec = deadline_ms / 1000,
-	                         .tv_nsec = deadline_ms % 1000 * 1000000};
-	struct status status = fail(ERR_TIMEOUT, "no answer in time");
-	int waited = 0;
+	struct dns_silence *silence = &unbound->silence;
+	int64_t begun_ms = clock_monotonic_ms(clock_real());
+	struct status status = ok();
 	pthread_mutex_lock(&unbound->lock);
-	while (!wait->done && waited == 0)
-		waited = pthread_cond_timedwait(&wait->cond, &unbound->lock, &until);
+	wait_until(wait, MIN(deadline_ms, begun_ms + DNS_SILENCE_CACHE_MS), true);
+	wait_until(wait, MIN(deadline_ms, begun_ms + DNS_SILENCE_PATIENCE_MS), false);
+	if (!wait->done)
+		dns_silence_suspect(silence);
+	wait_until(wait, deadline_ms, false);
 	if (wait->done && wait->error) {
 		status = fail(ERR_TEMPORARY, ub_strerror(wait->error));
 	} else if (wait->done) {
 		*ret_result = wait->result;
 		wait->result = NULL;
-		status = ok();
+		if (is_heard(*ret_result) &&
+		    clock_monotonic_ms(clock_real()) - begun_ms >= CACHED_MS)
+			dns_silence_heard(silence);
+	} else if (silence->silent) {
+		status = fail(ERR_TEMPORARY, "no server of the DNS can be reached");
+	} else {
+		status = fail(ERR_TIMEOUT, "no answer in time");
 	}
 	unref_wait(wait);
 	pthread_mutex_unlock(&unbound->lock);
 	return status;
+}
+
+/* With the lock held. */
+static void on_silence(void *context)
+{
+	struct dns_unbound *unbound = context;
+	for (struct wait *wait = unbound->waits; wait; wait = wait->next)
+		pthread_cond_signal(&wait->cond);
 }
 
 struct status dns_unbound_ask(const struct dns_unbound_asker *asker, struct dns_name name,
@@ -409,27 +452,6 @@ struct status dns_unbound_ask(const struct dns_unbound_asker *asker, struct dns_
 	struct wait *wait;
 	TRY(start_wait(asker, name, type, &wait));
 	return finish_wait(wait, asker->deadline_ms, ret_result);
-}
-
-/* --- the network's silence --- */
-
-static int64_t deadline_of(struct dns_unbound *unbound, int timeout_ms)
-{
-	int64_t now = clock_monotonic_ms(clock_real());
-	pthread_mutex_lock(&unbound->lock);
-	bool quiet = unbound->n_unanswered >= QUIET_LOOKUPS &&
-	             now - unbound->last_heard_ms > QUIET_AFTER_MS;
-	pthread_mutex_unlock(&unbound->lock);
-	return now + (quiet ? MIN(timeout_ms, QUIET_WAIT_MS) : timeout_ms);
-}
-
-static void note_heard(struct dns_unbound *unbound, bool heard)
-{
-	pthread_mutex_lock(&unbound->lock);
-	unbound->n_unanswered = heard ? 0 : MIN(unbound->n_unanswered + 1, QUIET_LOOKUPS);
-	if (heard)
-		unbound->last_heard_ms = clock_monotonic_ms(clock_real());
-	pthread_mutex_unlock(&unbound->lock);
 }
 
 /* --- the interface --- */
@@ -443,13 +465,9 @@ static struct dns_answer *look_up(const struct dns_unbound_asker *asker, struct 
                                   enum dns_type type, struct arena *arena)
 {
 	CLEANUP(free_result) struct ub_result *result = NULL;
-	struct dns_unbound *unbound = asker->unbound;
 	struct status status = dns_unbound_ask(asker, name, type, &result);
-	if (status.code == ERR_TIMEOUT)
-		note_heard(unbound, false);
 	if (!is_ok(status))
 		return dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, status.why, arena);
-	note_heard(unbound, result->rcode == 0 || result->rcode == DNS_RCODE_NXDOMAIN);
 	return dns_unbound_answer(asker, name, type, result, arena);
 }
 
@@ -461,7 +479,7 @@ static struct status unbound_lookup(const struct dns_resolver *resolver, struct 
 	const struct dns_unbound_asker asker = {
 	        .unbound = unbound,
 	        .for_strangers = resolver == &unbound->for_strangers,
-	        .deadline_ms = deadline_of(unbound, MAX(timeout_ms, 1)),
+	        .deadline_ms = clock_monotonic_ms(clock_real()) + MAX(timeout_ms, 1),
 	};
 	struct dns_answer *answer = look_up(&asker, name, type, arena);
 	if (!answer || arena_failed(arena))
@@ -478,8 +496,8 @@ struct status dns_unbound_new(const struct dns_unbound_options *options,
 	unbound->resolver = (struct dns_resolver){.ops = &ops, .context = unbound};
 	unbound->for_strangers = unbound->resolver;
 	unbound->stop_fd = -1;
-	unbound->last_heard_ms = clock_monotonic_ms(clock_real());
 	pthread_mutex_init(&unbound->lock, NULL);
+	dns_silence_init(&unbound->silence, &unbound->lock, on_silence, unbound);
 	struct status status = read_options(unbound, options);
 	if (getrandom(&unbound->key, sizeof(unbound->key), 0) != (ssize_t)sizeof(unbound->key))
 		status = fail(ERR_TEMPORARY, "no random number");
@@ -505,6 +523,7 @@ void dns_unbound_free(struct dns_unbound *unbound)
 {
 	if (!unbound)
 		return;
+	dns_silence_done(&unbound->silence);
 	if (unbound->ctx) {
 		eventfd_signal(unbound->stop_fd);
 		thread_join(unbound->pump);

@@ -11,7 +11,8 @@
  * servers are silent takes no places of others. What a hostile zone may cost is libunbound's limits
  * (NSEC3 iterations, validation attempts, queries for one name).
  *
- * Where nothing has been heard of the network for a while, a lookup waits a short time only.
+ * Where no server can be reached at all, a lookup fails at once unless the cache has it
+ * (unbound_silence.h).
  */
 #pragma once
 

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "dns/unbound.h"
+#include "dns/unbound_silence.h"
 
 #include <pthread.h>
 #include <unbound.h>
@@ -33,8 +34,7 @@ struct dns_unbound {
 	unsigned n_under_way;
 	unsigned n_for_strangers;                  /* of these */
 	unsigned n_for_party[DNS_UNBOUND_PARTIES]; /* of those */
-	unsigned n_unanswered;                     /* lookups in a row */
-	int64_t last_heard_ms;                     /* monotonic */
+	struct dns_silence silence;
 };
 _Static_assert(DNS_UNBOUND_HINTS_MAX <= DNS_UNBOUND_ANCHORS_MAX, "both fit struct lines");
 

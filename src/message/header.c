@@ -50,22 +50,27 @@ bool message_headers_next(struct message_headers *headers, struct message_field 
 	return true;
 }
 
-size_t message_header_end(struct slice bytes, size_t from)
+size_t message_header_end_feed(struct message_header_end *end, struct slice bytes)
 {
-	if (bytes.n > 0 && bytes.p[0] == '\n')
-		return 1;
-	if (slice_starts(bytes, SLICE("\r\n")))
-		return 2;
-	/* A blank line may have come in up to its last byte: "\n\r" "\n". */
-	for (size_t at = from > 2 ? from - 2 : 0;;) {
-		size_t n = slice_index(slice_from(bytes, at), '\n');
-		if (n == SIZE_MAX)
-			return SIZE_MAX;
-		at += n + 1;
-		struct slice rest = slice_from(bytes, at);
-		if (rest.n > 0 && is_blank_line(rest))
-			return at + (rest.p[0] == '\n' ? 1 : 2);
+	size_t at = 0;
+	while (at < bytes.n && !end->found) {
+		if (end->state == MESSAGE_IN_LINE) {
+			size_t n = slice_index(slice_from(bytes, at), '\n');
+			if (n == SIZE_MAX)
+				return bytes.n;
+			at += n + 1;
+			end->state = MESSAGE_AT_LINE;
+		} else if (bytes.p[at] == '\n') {
+			end->found = true;
+			at++;
+		} else if (bytes.p[at] == '\r' && end->state == MESSAGE_AT_LINE) {
+			end->state = MESSAGE_AT_CR;
+			at++;
+		} else {
+			end->state = MESSAGE_IN_LINE;
+		}
 	}
+	return at;
 }
 
 bool message_headers_find(struct slice block, const char *name, struct message_field *ret_field)

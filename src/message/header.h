@@ -29,10 +29,14 @@ struct message_headers message_headers_of(struct slice block);
  * not set). */
 bool message_headers_next(struct message_headers *headers, struct message_field *ret_field);
 
-/* Where the body starts: behind the first blank line; SIZE_MAX when it has not come yet. `from`: how many
- * bytes were there when this was asked in vain before, so that a header that comes in pieces is looked at
- * once. */
-size_t message_header_end(struct slice bytes, size_t from);
+/* Finds the blank line of a message that comes in pieces. */
+struct message_header_end {
+	bool found;
+	enum { MESSAGE_AT_LINE, MESSAGE_AT_CR, MESSAGE_IN_LINE } state; /* 0: nothing seen yet */
+};
+/* How many of the bytes belong to the header, its blank line included: all of them while it has not
+ * been found. */
+size_t message_header_end_feed(struct message_header_end *end, struct slice bytes);
 
 /* The first field of that name, ASCII case-insensitively. */
 bool message_headers_find(struct slice block, const char *name, struct message_field *ret_field);

@@ -21,6 +21,7 @@
 #include "os/log.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "rooms/account_explain.h"
 #include "rooms/account_reports.h"
 #include "rooms/account_submission.h"
 #include "store/store.h"
@@ -115,13 +116,39 @@ static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
 
 /* ---- delivery ---- */
 
-/* Where it goes: the mailbox that was named, else Inbox. */
+/* The mailbox for junk, whatever its owner calls it; one of that name; else a new one. */
+static struct status choose_junk(struct store *store, struct arena *arena,
+                                 struct store_mailbox_id *ret_id)
+{
+	struct store_mailbox mailbox;
+	struct status status = store_mailbox_find_use(store, STORE_USE_JUNK, arena, &mailbox);
+	if (status.code == ERR_NOT_FOUND)
+		status = store_mailbox_find(store, SLICE("Junk"), arena, &mailbox);
+	if (status.code == ERR_NOT_FOUND)
+		return store_mailbox_create(store, SLICE("Junk"), STORE_USE_JUNK, ret_id);
+	*ret_id = mailbox.id;
+	return status;
+}
+
+/* Where it goes: with the junk, or the mailbox that was named, which is made, or Inbox, also when
+ * no such mailbox can be: mail is not lost for a name. */
 static struct status choose_mailbox(struct door *door, const Door__Deliver *deliver,
                                     struct store_mailbox_id *ret_id)
 {
-	struct slice name = deliver->mailbox[0] ? slice_str(deliver->mailbox) : SLICE("Inbox");
+	struct store *store = door->account->store;
+	struct slice name = slice_str(deliver->mailbox);
 	struct store_mailbox mailbox;
-	TRY(store_mailbox_find(door->account->store, name, &door->arena, &mailbox));
+	if (deliver->junk)
+		return choose_junk(store, &door->arena, ret_id);
+	struct status status = fail(ERR_NOT_FOUND, "no name");
+	if (name.n > 0) {
+		status = store_mailbox_find(store, name, &door->arena, &mailbox);
+		if (status.code == ERR_NOT_FOUND &&
+		    is_ok(store_mailbox_create(store, name, STORE_USE_NONE, ret_id)))
+			return ok();
+	}
+	if (!is_ok(status))
+		TRY(store_mailbox_find(store, SLICE("Inbox"), &door->arena, &mailbox));
 	*ret_id = mailbox.id;
 	return ok();
 }
@@ -167,6 +194,8 @@ static void on_deliver(struct door *door, struct ipc_packet *packet, const Door_
 	        .prefix = door_bytes(deliver->prefix),
 	        .received_at = deliver->received_at,
 	        .delivery_id = door_bytes(deliver->delivery_id),
+	        .note = deliver->note.len <= STORE_NOTE_MAX ? door_bytes(deliver->note)
+	                                                    : slice_empty(),
 	};
 	struct status status = append.fd >= 0 ? choose_mailbox(door, deliver, &append.mailbox)
 	                                      : fail(ERR_PROTOCOL, "no body was sent");
@@ -331,6 +360,25 @@ static void on_open_session(struct door *door, struct ipc_packet *packet,
 		end_session(session);
 }
 
+/* ---- explaining ---- */
+
+static void on_explain(struct door *door, struct ipc_packet *packet, const Door__Explain *explain)
+{
+	struct account *account = door->account;
+	Door__AccountReply reply = DOOR__ACCOUNT_REPLY__INIT;
+	Door__Status text = DOOR__STATUS__INIT;
+	struct arena arena;
+	arena_init(&arena, EXPLAIN_ARENA);
+	struct status status = account->store
+	                               ? account_explain(account->store, explain, &arena, &reply)
+	                               : account->store_status;
+	text.code = status.code;
+	text.why = door_string(status.why);
+	reply.status = &text;
+	(void)door_answer(door->channel, packet, &reply.base, NULL, 0);
+	arena_done(&arena);
+}
+
 /* ---- the door ---- */
 
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
@@ -346,6 +394,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		answer(channel, packet, fail(ERR_DENIED, "not for this room"), NULL);
 	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_DELIVER)
 		on_deliver(door, packet, request->deliver);
+	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_EXPLAIN)
+		on_explain(door, packet, request->explain);
 	else if (request->body_case == DOOR__ACCOUNT_REQUEST__BODY_OPEN_SESSION)
 		on_open_session(door, packet, request->open_session);
 	else

@@ -9,11 +9,14 @@
  */
 #include "rooms/gate.h"
 
+#include "dns/cache.h"
+#include "mailauth/dnsbl.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/process.h"
+#include "rooms/gate_checks.h"
 #include "tls/relay.h"
 
 #include <errno.h>
@@ -335,12 +338,23 @@ static void follow_certificates(void *context)
 	}
 }
 
+static void begin_mx(struct gate *gate)
+{
+	struct hash_key key;
+	room_random(&key, sizeof(key));
+	gate->rates = gate_rates_new();
+	gate->checkers = base_alloc(sizeof(*gate->checkers));
+	gate_check_runner_init(gate->checkers);
+	gate->dns_cache = dns_cache_new(DNS_CACHE_SIZE_DEFAULT, key, clock_real());
+	gate->lists = dnsbl_state_new(clock_real());
+}
+
 static struct status begin(struct room *room)
 {
 	struct gate *gate = room->state;
 	gate->limits = gate_limits_new();
 	if (room->id == IPC_ROOM_GATE_MX)
-		gate->rates = gate_rates_new();
+		begin_mx(gate);
 	TRY(eventfd_new(&gate->stop_fd));
 	gate->login_limiter = make_login_limiter(room);
 	if (room->id == IPC_ROOM_GATE_LOGIN)

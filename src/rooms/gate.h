@@ -1,7 +1,8 @@
 /* A gate: every inbound TCP connection of one purpose. Private to the gate's files (gate.c: life
- * and listening; gate_limits.c, gate_rates.c; gate_mx.c: SMTP reception; gate_login.c: IMAP until
- * login; gate_submission.c: submission until login; gate_credentials.c: what both ask the vault;
- * gate_tls.c: certificates and signatures by the vault). */
+ * and listening; gate_limits.c, gate_rates.c; gate_mx.c: SMTP reception,
+ * gate_content.c: the message's bytes, gate_checks.c: what is checked about it; gate_login.c: IMAP
+ * until login; gate_submission.c: submission until login; gate_credentials.c: what both ask the
+ * vault; gate_tls.c: certificates and signatures by the vault). */
 #pragma once
 
 #include "os/socket.h"
@@ -11,7 +12,10 @@
 #include "tls/context.h"
 #include "tls/stream.h"
 
+struct dns_cache;
+struct dnsbl_state;
 struct gate;
+struct gate_check_runner;
 struct gate_limits;
 struct gate_listener;
 struct gate_rates;
@@ -47,7 +51,12 @@ struct gate {
 	struct tls_library *library;
 	struct tls_signer signer;
 	struct gate_limits *limits;
-	struct gate_rates *rates; /* gate-mx only */
+	/* gate-mx only: */
+	struct gate_rates *rates;
+	struct gate_check_runner *checkers;
+	struct dns_cache *dns_cache;
+	struct dnsbl_state *lists;
+	atomic_size_t header_bytes; /* held by gate_content.c, of all sessions */
 	struct login_limiter *login_limiter;
 	struct tls_relay *relay; /* login gate only */
 	int stop_fd;             /* eventfd, readable for ever once the gate stops */

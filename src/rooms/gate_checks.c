@@ -1,5 +1,6 @@
-/* See gate_checks.h. A decision is made for each account, since exceptions are the account's; but there
- * is one reply for all: when some take the message, the others get it as junk rather than not at all.
+/* See gate_checks.h. A decision is made for each account, since exceptions are the account's; but
+ * there is one reply for all: when some take the message, the others get it as junk rather than not
+ * at all.
  *
  * Limits: GATE_CHECK_THREADS_MAX; a note is cut to STORE_NOTE's size by leaving lookups out.
  */
@@ -109,8 +110,8 @@ static struct slice address_of(const struct gate_connection *connection)
 	return slice_of(connection->peer.ip, connection->peer.family == OS_FAMILY_V4 ? 4 : 16);
 }
 
-/* The client's own business (its name, block lists) is looked up when it turns out to have mail for us:
- * of those who only try addresses nothing need be known. */
+/* The client's own business (its name, block lists) is looked up when it turns out to have mail for
+ * us: of those who only try addresses nothing need be known. */
 void gate_checks_begin(struct gate_checks *checks, const struct smtp_envelope *envelope)
 {
 	const struct smtp_path *from = &envelope->mail.from;
@@ -276,10 +277,10 @@ static struct slice pack(Door__Verdict *verdict, struct arena *arena)
 
 static enum policy_action action_of(enum config_action action)
 {
-	_Static_assert((int)CONFIG_ACCEPT == POLICY_ACCEPT && (int)CONFIG_JUNK == POLICY_QUARANTINE &&
-	                       (int)CONFIG_DEFER == POLICY_DEFER &&
-	                       (int)CONFIG_REFUSE == POLICY_REFUSE,
-	               "the same actions");
+	_Static_assert(
+	        (int)CONFIG_ACCEPT == POLICY_ACCEPT && (int)CONFIG_JUNK == POLICY_QUARANTINE &&
+	                (int)CONFIG_DEFER == POLICY_DEFER && (int)CONFIG_REFUSE == POLICY_REFUSE,
+	        "the same actions");
 	return (enum policy_action)action;
 }
 
@@ -373,15 +374,16 @@ static void log_decision(const struct gate_checks *checks, const struct delivery
 static void apply(struct gate_checks *checks, Door__Verdict *verdict,
                   const struct policy_decision *decision, struct delivery_target *target)
 {
-	static const char others[] = "another recipient takes the message, so it is put with the junk";
+	static const char others[] =
+	        "another recipient takes the message, so it is put with the junk";
 	struct arena *arena = &checks->arena;
 	struct buf recipient;
 	bool overruled = decision->action >= POLICY_DEFER;
 	target->junk = decision->action != POLICY_ACCEPT;
 	if (!target->junk && decision->exception && decision->exception->mailbox.n > 0)
 		target->mailbox = arena_cstr(arena, decision->exception->mailbox);
-	verdict->decision = door_string(
-	        policy_action_name(target->junk ? POLICY_QUARANTINE : POLICY_ACCEPT));
+	verdict->decision =
+	        door_string(policy_action_name(target->junk ? POLICY_QUARANTINE : POLICY_ACCEPT));
 	verdict->reasons = ARENA_ARRAY(arena, decision->n_reasons + 1, char *);
 	verdict->n_reasons = 0;
 	for (size_t i = 0; verdict->reasons && i < decision->n_reasons; i++)

@@ -1,5 +1,5 @@
-/* The checks of a message at the gate (mailauth/inspection.h), with threads and the resolver room; what
- * the config says to make of them; and the note about it that goes with the message.
+/* The checks of a message at the gate (mailauth/inspection.h), with threads and the resolver room;
+ *what the config says to make of them; and the note about it that goes with the message.
  *
  *	gate_checks_init(&checks, connection)            a session begins
  *	gate_checks_begin(&checks, envelope)             the first recipient was accepted
@@ -46,14 +46,15 @@ void gate_checks_header(struct gate_checks *checks, struct slice header, int64_t
 void gate_checks_body(struct gate_checks *checks, struct slice octets);
 void gate_checks_finish(struct gate_checks *checks);
 
-/* What Received says of the client: its confirmed name, and how sure that is; empty without checks. */
+/* What Received says of the client: its confirmed name, and how sure that is; empty without checks.
+ */
 void gate_checks_client(const struct gate_checks *checks, struct slice *ret_name,
                         struct slice *ret_note);
 /* Authentication-Results and Received-SPF; nothing without checks. */
 struct status gate_checks_trace(const struct gate_checks *checks, struct buf *out);
 
-/* Where each target's message goes, with its note. False: nobody gets it, and *ret_reply says why. Text
- * and notes live until reset. */
+/* Where each target's message goes, with its note. False: nobody gets it, and *ret_reply says why.
+ * Text and notes live until reset. */
 bool gate_checks_decide(struct gate_checks *checks, const struct smtp_envelope *envelope,
                         const struct config *config, struct delivery_target *targets, size_t n,
                         int64_t now_s, struct smtp_reply *ret_reply);

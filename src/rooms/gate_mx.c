@@ -1,10 +1,13 @@
 /* SMTP reception in the gate: who is local, where the bytes wait, and the deliveries to the
  * accounts.
  *
+ * What a message is believed is found out while it comes in (gate_checks.h).
+ *
  * A transaction's bytes are spooled once; each recipient's account gets the descriptor and its own
- * prefix of header lines (Return-Path, Delivered-To, Received). The 250 is given when every account
- * has answered that the message is durable. A delivery has an id that its repetitions share, so an
- * account that ended before it could answer is simply asked again, and stores the message once.
+ * prefix of header lines (Return-Path, Delivered-To, Authentication-Results, Received-SPF,
+ * Received). The 250 is given when every account has answered that the message is durable. A
+ * delivery has an id that its repetitions share, so an account that ended before it could answer is
+ * simply asked again, and stores the message once.
  *
  * One reply must stand for all recipients. When some accounts stored the message and others could
  * not, the client hears a temporary failure and sends again; the ids of that transaction are kept
@@ -17,15 +20,15 @@
 #include "os/fd.h"
 #include "os/log.h"
 #include "rooms/delivery.h"
+#include "rooms/gate_content.h"
 #include "rooms/spool.h"
 #include "smtp/server.h"
 #include "smtp/trace.h"
 
-#include <stdatomic.h>
-
 #define TRANSACTION_MEMORY ((size_t)8 * 1024 * 1024)
-#define PREFIX_MAX         ((size_t)16 * 1024)
+#define PREFIX_MAX         ((size_t)32 * 1024)
 #define REPLY_TEXT_MAX     160
+#define OWN_NAMES_MAX      100u /* that others may not write in */
 
 /* What a recipient of the transaction stands for; smtp_rcpt.entry points at it. */
 struct mx_rcpt {
@@ -39,6 +42,9 @@ struct mx {
 	struct room_config *config; /* of this transaction: targets point into it */
 	struct arena arena;         /* of this transaction */
 	struct spool spool;
+	struct gate_checks checks;
+	struct gate_content content;
+	struct slice own_names[OWN_NAMES_MAX];
 	char reply_text[REPLY_TEXT_MAX];
 };
 
@@ -89,13 +95,13 @@ static struct smtp_reply on_rcpt(void *context, const struct smtp_envelope *enve
 {
 	struct mx *mx = context;
 	struct config_lookup found;
-	(void)envelope;
 	struct slice domain =
 	        rcpt->to.kind == SMTP_PATH_MAILBOX ? rcpt->to.host.text : slice_empty();
 	config_lookup_address(mx->config->config, rcpt->to.localpart, domain, &found);
 	switch (found.kind) {
 	case CONFIG_LOOKUP_ACCOUNT:
 	case CONFIG_LOOKUP_ALIAS:
+		gate_checks_begin(&mx->checks, envelope);
 		return take_targets(mx, &found, rcpt);
 	case CONFIG_LOOKUP_UNKNOWN_USER:
 		return smtp_reply(SMTP_REPLY_NO_SUCH_USER);
@@ -109,33 +115,60 @@ static struct smtp_reply on_rcpt(void *context, const struct smtp_envelope *enve
 
 /* ---- the message ---- */
 
+/* The names of this server and its listeners: Authentication-Results with these are ours to write.
+ */
+static size_t own_names(struct mx *mx)
+{
+	const struct config *config = mx->config->config;
+	size_t n = 0;
+	mx->own_names[n++] = slice_str(config->hostname_ascii);
+	for (size_t i = 0; i < config->listeners.n && n < OWN_NAMES_MAX; i++)
+		if (!slice_eq_str(config_slice(&config->listeners.v[i].hostname),
+		                  config->hostname.s))
+			mx->own_names[n++] = config_slice(&config->listeners.v[i].hostname);
+	return n;
+}
+
 static struct status on_data_open(void *context, const struct smtp_envelope *envelope)
 {
 	struct mx *mx = context;
 	(void)envelope;
 	spool_reset(&mx->spool);
+	gate_content_begin(&mx->content, mx->own_names, own_names(mx), clock_now_s(clock_real()));
 	return ok();
 }
 
 static struct status on_data_write(void *context, struct slice octets)
 {
 	struct mx *mx = context;
-	return spool_write(&mx->spool, octets);
+	return gate_content_write(&mx->content, octets);
+}
+
+/* The checks first: they look at the header that content holds. */
+static void forget_message(struct mx *mx)
+{
+	gate_checks_reset(&mx->checks);
+	gate_content_reset(&mx->content);
+	spool_reset(&mx->spool);
 }
 
 static void on_data_abort(void *context)
 {
-	struct mx *mx = context;
-	spool_reset(&mx->spool);
+	forget_message(context);
 }
 
-/* Return-Path, Delivered-To, Received: newest on top, as RFC 5321 section 4.4 wants. */
+/* Newest on top, as RFC 5321 section 4.4 wants; what the checks say goes above the Received that it
+ * is about (RFC 8601 section 4, RFC 7208 section 9.1). */
 static struct status make_prefix(struct mx *mx, const struct smtp_envelope *envelope,
                                  const struct delivery_target *target, int64_t now_s,
                                  struct buf *out)
 {
+	struct slice peer_name, peer_note;
+	gate_checks_client(&mx->checks, &peer_name, &peer_note);
 	const struct smtp_trace trace = {
 	        .helo = envelope->has_helo ? &envelope->helo : NULL,
+	        .peer_name = peer_name,
+	        .peer_note = peer_note,
 	        .peer_address = slice_str(mx->connection->peer_text),
 	        .by = slice_str(mx->config->config->hostname_ascii),
 	        .id = slice_str(mx->connection->cid_text),
@@ -150,6 +183,7 @@ static struct status make_prefix(struct mx *mx, const struct smtp_envelope *enve
 	buf_add_str(out, "Delivered-To: ");
 	smtp_mailbox_print(&target->rcpt, out);
 	buf_add_str(out, "\r\n");
+	TRY(gate_checks_trace(&mx->checks, out));
 	TRY(smtp_received_print(&trace, out));
 	return buf_failed(out) ? fail(ERR_LIMIT, "trace header is too long") : ok();
 }
@@ -215,37 +249,59 @@ static struct smtp_reply reply_for(struct mx *mx, const struct delivery_target *
 	return smtp_reply(SMTP_REPLY_TRY_LATER);
 }
 
-static struct smtp_reply on_data_end(void *context, const struct smtp_envelope *envelope)
+static struct smtp_reply deliver(struct mx *mx, struct slice from, int fd,
+                                 struct delivery_target *targets, size_t n, int64_t now_s)
 {
-	struct mx *mx = context;
-	struct delivery_target *targets = NULL;
-	size_t n = 0;
-	int64_t now_s = clock_now_s(clock_real());
-	struct delivery delivery = {
+	const struct delivery delivery = {
 	        .cid = mx->connection->cid,
 	        .received_at_s = now_s,
 	        .size = mx->spool.size,
+	        .body_fd = fd,
+	        .from = from,
 	};
-	struct status status = spool_finish(&mx->spool, &delivery.body_fd);
-	if (is_ok(status))
-		status = collect(mx, envelope, &targets, &n);
-	if (is_ok(status))
-		status = fill_in(mx, envelope, targets, n, now_s);
-	if (!is_ok(status)) {
-		log_error(mx->connection->cid, "message cannot be taken", LOG_STATUS(status));
-		return smtp_reply_of_status(status);
-	}
-	struct buf from;
-	buf_init(&from, 1024);
-	smtp_mailbox_print(&envelope->mail.from, &from);
-	delivery.from = buf_slice(&from);
 	delivery_run(mx->connection->gate->room, &delivery, targets, n);
 	for (size_t i = 0; i < n; i++)
 		if (is_ok(targets[i].status))
 			gate_rates_count(mx->connection->gate->rates, &mx->config->config->limits,
 			                 targets[i].account, &mx->connection->peer, mx->spool.size,
 			                 now_s);
-	struct smtp_reply reply = reply_for(mx, targets, n);
+	return reply_for(mx, targets, n);
+}
+
+/* Everything but the log. */
+static struct smtp_reply take_message(struct mx *mx, const struct smtp_envelope *envelope,
+                                      struct slice from)
+{
+	struct delivery_target *targets = NULL;
+	struct smtp_reply refusal;
+	size_t n = 0;
+	int fd = -1;
+	int64_t now_s = clock_now_s(clock_real());
+	struct status status = gate_content_end(&mx->content);
+	gate_checks_finish(&mx->checks);
+	if (is_ok(status))
+		status = spool_finish(&mx->spool, &fd);
+	if (is_ok(status))
+		status = collect(mx, envelope, &targets, &n);
+	if (is_ok(status) && !gate_checks_decide(&mx->checks, envelope, mx->config->config, targets,
+	                                         n, now_s, &refusal))
+		return refusal;
+	if (is_ok(status))
+		status = fill_in(mx, envelope, targets, n, now_s);
+	if (!is_ok(status)) {
+		log_error(mx->connection->cid, "message cannot be taken", LOG_STATUS(status));
+		return smtp_reply_of_status(status);
+	}
+	return deliver(mx, from, fd, targets, n, now_s);
+}
+
+static struct smtp_reply on_data_end(void *context, const struct smtp_envelope *envelope)
+{
+	struct mx *mx = context;
+	struct buf from;
+	buf_init(&from, 1024);
+	smtp_mailbox_print(&envelope->mail.from, &from);
+	struct smtp_reply reply = take_message(mx, envelope, buf_slice(&from));
 	log_info(mx->connection->cid, "message", LOG_STR("peer", mx->connection->peer_text),
 	         LOG_SLICE("from", buf_slice(&from)), LOG_UINT("rcpts", envelope->n_rcpts),
 	         LOG_UINT("size", mx->spool.size), LOG_UINT("code", reply.code),
@@ -257,7 +313,7 @@ static struct smtp_reply on_data_end(void *context, const struct smtp_envelope *
 static void on_reset(void *context)
 {
 	struct mx *mx = context;
-	spool_reset(&mx->spool);
+	forget_message(mx);
 	arena_reset(&mx->arena);
 }
 
@@ -329,6 +385,8 @@ void gate_mx_serve(struct gate_connection *connection, struct tls_stream *stream
 	mx.config = room_config_ref(connection->config);
 	arena_init(&mx.arena, TRANSACTION_MEMORY);
 	spool_init(&mx.spool);
+	gate_checks_init(&mx.checks, connection);
+	gate_content_init(&mx.content, &connection->gate->header_bytes, &mx.spool, &mx.checks);
 	smtp_server_options_init(&options);
 	set_limits(&options, connection->config->config);
 	options.stream = &stream->stream;
@@ -344,6 +402,8 @@ void gate_mx_serve(struct gate_connection *connection, struct tls_stream *stream
 	log_debug(connection->cid, "session ended", LOG_STR("peer", connection->peer_text),
 	          LOG_UINT("accepted", summary.n_accepted), LOG_UINT("errors", summary.n_errors),
 	          LOG_STR("why", summary.why ? summary.why : ""));
+	gate_checks_done(&mx.checks);
+	gate_content_done(&mx.content);
 	spool_done(&mx.spool);
 	arena_done(&mx.arena);
 	room_config_unref(mx.config);

@@ -8,8 +8,8 @@
  *	{"command":"secret-set","name":"n","value":"..."}
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
- * and those of the queue (steward_queue.h), of the resolver (steward_lookup.h) and for DKIM keys
- * (steward_dkim.h).
+ * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
+ *(steward_lookup.h) and for DKIM keys (steward_dkim.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
@@ -18,6 +18,7 @@
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
 #include "rooms/steward_dkim.h"
+#include "rooms/steward_explain.h"
 #include "rooms/steward_lookup.h"
 #include "rooms/steward_queue.h"
 
@@ -342,6 +343,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_secret_list(steward);
 	else if (slice_eq_str(name, "dns-lookup"))
 		reply = steward_lookup(steward->room, request);
+	else if (slice_eq_str(name, "message-explain"))
+		reply = steward_explain(steward->room, request);
 	else
 		reply = command ? steward_queue(steward->room, command, request) : NULL;
 	if (!reply && command)

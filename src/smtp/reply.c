@@ -47,7 +47,11 @@ static enum smtp_reply_id id_of_status(enum err code)
 
 struct smtp_reply smtp_reply_of_status(struct status status)
 {
-	return smtp_reply(id_of_status(status.code));
+	struct smtp_reply reply = smtp_reply(id_of_status(status.code));
+	/* What a limit was of is for the sender to know. */
+	if (status.code == ERR_LIMIT && status.why && smtp_reply_is_printable(status.why))
+		reply.text = status.why;
+	return reply;
 }
 
 static bool says_the_same(const struct smtp_reply *a, const struct smtp_reply *b)

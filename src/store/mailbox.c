@@ -141,6 +141,23 @@ struct status store_mailbox_find(struct store *store, struct slice name, struct 
 	return status;
 }
 
+static const struct mailbox *holder_of(const struct catalog *catalog, enum store_special_use use)
+{
+	for (size_t i = 0; i < catalog->n && use != STORE_USE_NONE; i++)
+		if (catalog->by_id[i]->use == use)
+			return catalog->by_id[i];
+	return NULL;
+}
+
+struct status store_mailbox_find_use(struct store *store, enum store_special_use use,
+                                     struct arena *arena, struct store_mailbox *ret_mailbox)
+{
+	pthread_mutex_lock(&store->state_lock);
+	struct status status = describe(store, holder_of(store->catalog, use), arena, ret_mailbox);
+	pthread_mutex_unlock(&store->state_lock);
+	return status;
+}
+
 struct status store_mailbox_get(struct store *store, struct store_mailbox_id id,
                                 struct arena *arena, struct store_mailbox *ret_mailbox)
 {
@@ -210,20 +227,12 @@ static struct status set_use(struct tx *tx, struct store_mailbox_id id, enum sto
 	return db_run(stmt);
 }
 
-static const struct mailbox *holder_of(const struct tx *tx, enum store_special_use use)
-{
-	for (size_t i = 0; i < tx->catalog->n && use != STORE_USE_NONE; i++)
-		if (tx->catalog->by_id[i]->use == use)
-			return tx->catalog->by_id[i];
-	return NULL;
-}
-
 static struct status run_create(struct tx *tx, struct request *request)
 {
 	struct name_request *r = (struct name_request *)request;
 	if (catalog_find(tx->catalog, r->name))
 		return fail(ERR_EXISTS, "the mailbox exists");
-	if (holder_of(tx, r->use))
+	if (holder_of(tx->catalog, r->use))
 		return fail(ERR_EXISTS, "another mailbox has that special use");
 	if (tx->catalog->n + count_missing(tx, r->name) > STORE_MAILBOXES_MAX)
 		return fail(ERR_LIMIT, "the account has too many mailboxes");
@@ -450,7 +459,7 @@ static struct status run_set_use(struct tx *tx, struct request *request)
 {
 	const struct name_request *r = (const struct name_request *)request;
 	const struct mailbox *m = catalog_find(tx->catalog, r->name);
-	const struct mailbox *holder = holder_of(tx, r->use);
+	const struct mailbox *holder = holder_of(tx->catalog, r->use);
 	if (!m)
 		return fail(ERR_NOT_FOUND, "no such mailbox");
 	if (m->use == STORE_USE_INBOX)

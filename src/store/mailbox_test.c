@@ -290,8 +290,15 @@ static void a_special_use_has_one_mailbox(void **state)
 	assert_err(store_mailbox_set_use(f->store, SLICE("no"), STORE_USE_NONE, true),
 	           ERR_NOT_FOUND);
 	assert_int_equal(mailbox(f, "S").special_use, STORE_USE_SENT);
+	struct store_mailbox found;
+	assert_ok(store_mailbox_find_use(f->store, STORE_USE_SENT, &f->arena, &found));
+	assert_true(slice_eq_str(found.name, "S"));
+	assert_err(store_mailbox_find_use(f->store, STORE_USE_NONE, &f->arena, &found),
+	           ERR_NOT_FOUND);
 	assert_int_equal(mailbox(f, "Sent").special_use, STORE_USE_NONE);
 	assert_ok(store_mailbox_delete(f->store, SLICE("S")));
+	assert_err(store_mailbox_find_use(f->store, STORE_USE_SENT, &f->arena, &found),
+	           ERR_NOT_FOUND);
 	assert_ok(store_mailbox_create(f->store, SLICE("T"), STORE_USE_SENT, &id));
 	fixture_reopen(f);
 	assert_int_equal(mailbox(f, "T").special_use, STORE_USE_SENT);

@@ -138,6 +138,9 @@ struct status store_mailboxes(struct store *store, struct arena *arena,
 /* NOT_FOUND when no such mailbox exists. */
 struct status store_mailbox_find(struct store *store, struct slice name, struct arena *arena,
                                  struct store_mailbox *ret_mailbox);
+/* The one of a special use; NOT_FOUND when none has it. */
+struct status store_mailbox_find_use(struct store *store, enum store_special_use use,
+                                     struct arena *arena, struct store_mailbox *ret_mailbox);
 /* By id, for a session whose mailbox was renamed meanwhile. */
 struct status store_mailbox_get(struct store *store, struct store_mailbox_id id,
                                 struct arena *arena, struct store_mailbox *ret_mailbox);
