@@ -1,6 +1,7 @@
 /* The table of commands. A new one: a row here and a function. Rows of a group stand together. */
 #include "cli/checks.h"
 #include "cli/cli.h"
+#include "cli/dial.h"
 #include "cli/dkim.h"
 #include "cli/dns.h"
 #include "cli/secret.h"
@@ -570,6 +571,76 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep arc seal --domain example.org --selector 2024a --key 2024a.pem "
                      "--results \"mx.example.org; arc=none; spf=pass\" < message.eml",
          .run = cli_arc_seal},
+
+        {"dane record", "Print the TLSA record of a certificate or public key",
+         .args = {{"FILE", CLI_ANY}},
+         .options = {{"usage", "N", CLI_ANY, "3: this server, 2: an authority; also 0 and 1 (3)"},
+                     {"selector", "N", CLI_ANY, "0: the certificate, 1: its public key (1)"},
+                     {"matching", "N", CLI_ANY, "0: all of it, 1: SHA-256, 2: SHA-512 (1)"},
+                     {"host", "HOST", CLI_ANY, "Print a line for the zone of this host"},
+                     {"port", "N", CLI_ANY, "Port of that line (25)"}},
+         .has_json = true,
+         .help = "FILE has a certificate or a public key in PEM form, never a private key. Usages "
+                 "2 and 0 take the last certificate in it, the authority behind a chain; the "
+                 "others the first.\n\n"
+                 "Publish the record of a new key two times its TTL before the key is used.",
+         .examples = "mailkeep dane record fullchain.pem\n"
+                     "mailkeep dane record cert.pem --host mx.example.org\n"
+                     "mailkeep dane record ca.pem --usage 2 --selector 0",
+         .run = cli_dane_record},
+        {"dane dial", "Connect to a server and compare its certificate with its TLSA records",
+         .args = {{"HOST:PORT", CLI_ANY}},
+         .options = {{"starttls", "smtp", CLI_ANY, "Begin in clear, as mail servers do"},
+                     {"ehlo", "NAME", CLI_ANY, "Name to say (of this machine)"},
+                     CLI_CA_OPTION,
+                     CLI_RESOLVER_OPTIONS},
+         .has_json = true,
+         .help = "The first line begins with verified (the certificate fits), mismatch (it does "
+                 "not), unusable (no record can be used), none (there is no DANE) or failed (of "
+                 "the DNS or the connection). Below it stand the answers of the DNS with their "
+                 "DNSSEC status, each TLSA record with its verdict and the certificates.\n\n"
+                 "Usages 2 and 3 count, as between mail servers (RFC 7672).",
+         .examples = "mailkeep dane dial mx.example.org:25 --starttls smtp\n"
+                     "mailkeep dane dial www.example.org:443 --json",
+         .run = cli_dane_dial},
+        {"dane dialmx", "Show what would happen to a message for a domain, and why",
+         .args = {{"DOMAIN", CLI_ANY}},
+         .options = {{"all", NULL, CLI_ANY, "Look at all hosts, not only up to the first good one"},
+                     {"requiretls", NULL, CLI_ANY, "As for a message with REQUIRETLS"},
+                     {"tls-optional", NULL, CLI_ANY, "As for one with `TLS-Required: No`"},
+                     {"port", "N", CLI_ANY, "Port of the mail servers (25)"},
+                     {"https-port", "N", CLI_ANY, "Port of the policy host (443)"},
+                     {"ehlo", "NAME", CLI_ANY, "Name to say (of this machine)"},
+                     CLI_CA_OPTION,
+                     CLI_RESOLVER_OPTIONS},
+         .has_json = true,
+         .help = "Decides as the server would, by MX records, MTA-STS and DANE, and connects to "
+                 "each host as far as TLS; no message is sent. The first line begins with "
+                 "verified, encrypted or clear (it would be sent so), deferred or failed. Below "
+                 "it stands all that this rests on: each answer of the DNS with its DNSSEC "
+                 "status, the policy, each TLSA record with its verdict, the certificates, the "
+                 "decision.\n\n"
+                 "Nothing of the server's config is read: routes and transports do not count. The "
+                 "exit status is 0 when the message would be sent.",
+         .examples = "mailkeep dane dialmx example.org\n"
+                     "mailkeep dane dialmx example.org --all --json",
+         .run = cli_dane_dialmx},
+        {"mtasts lookup", "Show the MTA-STS policy of a domain", .args = {{"DOMAIN", CLI_ANY}},
+         .options = {{"port", "N", CLI_ANY, "Port of the policy host (443)"},
+                     CLI_CA_OPTION,
+                     CLI_RESOLVER_OPTIONS},
+         .has_json = true,
+         .help = "The first line begins with enforce, testing or none (the policy's mode), absent "
+                 "(none is announced), invalid (one is announced, but cannot be had or read) or "
+                 "unknown (the DNS did not tell). Below it stand the record, how the policy was "
+                 "fetched, its lines, and which MX hosts it names.",
+         .examples =
+                 "mailkeep mtasts lookup example.org\nmailkeep mtasts lookup example.org --json",
+         .run = cli_mtasts_lookup},
+        {"tlsrpt lookup", "Show where a domain wants reports about TLS with its servers",
+         .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
+         .help = "The first line begins with found, absent or unknown (the DNS did not tell).",
+         .examples = "mailkeep tlsrpt lookup example.org", .run = cli_tlsrpt_lookup},
 
         {"sendmail", "Submit a message from standard input, as programs do with sendmail(8)",
          .args = {{"RECIPIENT", CLI_ANY, true, true}}, .own_options = true,

@@ -97,6 +97,15 @@ static int open_running(struct cli *cli, struct cli_resolver *resolver)
 	return 0;
 }
 
+/* Few commands can ask a running server. */
+static bool declares_running(const struct cli *cli)
+{
+	for (size_t i = 0; i < CLI_OPTIONS_MAX && cli->command->options[i].name; i++)
+		if (strcmp(cli->command->options[i].name, "running") == 0)
+			return true;
+	return false;
+}
+
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 {
 	struct os_address server;
@@ -108,7 +117,7 @@ int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver)
 		result = read_server(cli, &server, &has_server);
 	if (result != 0)
 		return result;
-	if (cli_option(cli, "running"))
+	if (declares_running(cli) && cli_option(cli, "running"))
 		return open_running(cli, resolver);
 	if (cli_option(cli, "trust")) {
 		if (!has_server)
@@ -168,7 +177,7 @@ static void print_outcome(const struct dns_answer *answer, struct buf *out)
 	buf_add_byte(out, '\n');
 }
 
-static void print_text(const struct dns_answer *answer, struct buf *out)
+void cli_answer_text(const struct dns_answer *answer, struct buf *out)
 {
 	buf_printf(out, "%s: ", dns_security_name(answer->security));
 	print_outcome(answer, out);
@@ -265,7 +274,7 @@ static json_t *chain_json(const struct dns_answer *answer)
 	return chain;
 }
 
-static void print_json(const struct dns_answer *answer)
+json_t *cli_answer_json(const struct dns_answer *answer)
 {
 	bool failed = answer->outcome == DNS_FAILED;
 	json_t *json = json_pack(
@@ -287,7 +296,7 @@ static void print_json(const struct dns_answer *answer)
 		                    json_pack("{s:i, s:s, s:s}", "code", (int)answer->ede_code,
 		                              "name", dns_ede_name(answer->ede_code), "text",
 		                              answer->ede_text));
-	cli_put_json(json);
+	return json;
 }
 
 /* --- the command --- */
@@ -305,10 +314,10 @@ static int look_up(struct cli *cli, const struct cli_resolver *resolver, enum dn
 	if (!is_ok(status))
 		return cli_fail(cli, NULL, "%s", status.why);
 	if (cli->json) {
-		print_json(answer);
+		cli_put_json(cli_answer_json(answer));
 	} else {
 		buf_init(&text, SIZE_MAX);
-		print_text(answer, &text);
+		cli_answer_text(answer, &text);
 		cli_put(&text);
 		buf_done(&text);
 	}

@@ -33,3 +33,8 @@ struct cli_resolver {
 /* 0, or the failure's exit status when it is explained already. */
 int cli_resolver_open(struct cli *cli, struct cli_resolver *resolver);
 void cli_resolver_done(struct cli_resolver *resolver);
+
+/* An answer in words: "secure: 2 MX records for 3600 s" and a line for each alias and record. */
+void cli_answer_text(const struct dns_answer *answer, struct buf *out);
+/* The same as an object with all there is. */
+json_t *cli_answer_json(const struct dns_answer *answer);

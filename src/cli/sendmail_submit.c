@@ -16,13 +16,6 @@
 #define PEM_FILE_MAX ((size_t)1024 * 1024)
 #define DATA_TIMEOUT 10 /* times the usual timeout: servers check a message before they answer */
 
-static const char *const system_bundles[] = {
-        "/etc/ssl/certs/ca-certificates.crt", /* Debian and its kin */
-        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora and its kin */
-        "/etc/ssl/ca-bundle.pem",             /* SUSE */
-        "/etc/ssl/cert.pem",                  /* Alpine */
-};
-
 struct submitting {
 	struct sendmail_submission *s;
 	const struct sendmail_config *config;
@@ -130,8 +123,8 @@ static struct status set_up_tls(struct submitting *t)
 {
 	t->library = tls_library_new();
 	t->authorities = tls_authorities_new(NULL);
-	for (size_t i = 0; i < N_ELEMENTS(system_bundles); i++) {
-		int fd = open(system_bundles[i], O_RDONLY | O_CLOEXEC);
+	for (const char *const *path = tls_authorities_bundles; *path; path++) {
+		int fd = open(*path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
 		tls_authorities_set_file(t->authorities, fd);

@@ -240,6 +240,7 @@ static struct status take_answer(const struct delivery_query *query,
                                  const struct dns_answer *answer, struct arena *arena,
                                  struct delivery_hosts *hosts)
 {
+	hosts->answer = answer;
 	hosts->expanded = answer->canonical_name.text;
 	hosts->security = answer->security;
 	switch (answer->outcome) {
@@ -381,9 +382,12 @@ struct status delivery_addresses_find(const struct delivery_query *query,
 		                                  timeout_of(query), arena, &answer);
 		if (status.code == ERR_LIMIT)
 			return status;
-		if (is_ok(status) && answer->outcome == DNS_FAILED)
+		if (!is_ok(status))
+			continue;
+		addresses->answers[addresses->n_answers++] = answer;
+		if (answer->outcome == DNS_FAILED)
 			failed = answer;
-		else if (is_ok(status))
+		else
 			add_addresses(query, answer, addresses);
 	}
 	if (addresses->n == 0 && failed)

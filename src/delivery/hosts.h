@@ -1,5 +1,5 @@
 /* The servers of a mail domain, in the order in which they are to be tried (RFC 5321 section 5),
- *and the addresses of each.
+ * and the addresses of each.
  *
  *	TRY(delivery_hosts_find(&query, &arena, &hosts));
  *	for each of hosts->v while hosts->outcome is DELIVERY_HOSTS_FOUND:
@@ -81,6 +81,7 @@ struct delivery_hosts {
 	/* Of the domain as asked and of its MX records, CNAMEs included: their minimum; BOGUS never
 	 * comes with FOUND. */
 	enum dns_security security;
+	const struct dns_answer *answer; /* to the question for MX; NULL where nothing was asked */
 	char enhanced[8];
 	char why[DELIVERY_REASON_MAX];
 };
@@ -100,7 +101,9 @@ struct delivery_addresses {
 	bool own;                   /* one of them is ours */
 	const char *expanded;       /* the host's name after CNAMEs */
 	enum dns_security security; /* of the whole answer that the first address comes from */
-	enum dns_security final_security; /* of the address records alone, without the CNAMEs */
+	enum dns_security final_security;    /* of the address records alone, without the CNAMEs */
+	const struct dns_answer *answers[2]; /* to all that was asked */
+	size_t n_answers;
 	char enhanced[8];
 	char why[DELIVERY_REASON_MAX];
 };

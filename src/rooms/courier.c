@@ -24,6 +24,7 @@
 #include "rooms/courier_memory.h"
 #include "rooms/peers.h"
 #include "rooms/resolver_client.h"
+#include "tls/authorities.h"
 #include "vault.pb-c.h"
 
 #include <fcntl.h>
@@ -261,17 +262,10 @@ static struct status get_secret(void *context, uint64_t cid, struct slice name, 
 
 static int open_bundle(void)
 {
-	/* Where distributions keep the certificates of authorities. */
-	static const char *const paths[] = {
-	        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch, Alpine */
-	        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
-	        "/etc/ssl/ca-bundle.pem",             /* SUSE */
-	        "/etc/ssl/cert.pem",
-	};
-	for (size_t i = 0; i < N_ELEMENTS(paths); i++) {
+	for (const char *const *path = tls_authorities_bundles; *path; path++) {
 		char resolved[PATH_MAX]; /* some of them are links */
 		int fd;
-		if (realpath(paths[i], resolved) &&
+		if (realpath(*path, resolved) &&
 		    is_ok(file_open(AT_FDCWD, resolved, O_RDONLY | O_NOCTTY, 0, &fd, NULL)))
 			return fd;
 	}

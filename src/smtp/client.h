@@ -93,7 +93,9 @@ struct smtp_message {
 	/* The header holds UTF-8 (RFC 6532). Addresses that are not ASCII are noticed by
 	 * themselves. */
 	bool utf8;
-	bool require_tls; /* RFC 8689: only over TLS and to a server that announces REQUIRETLS */
+	/* RFC 8689: only over TLS and to a server that announces REQUIRETLS; without a sender (a
+	 * notification) the latter is not needed (section 5). */
+	bool require_tls;
 	enum smtp_ret ret;
 	struct slice envid;        /* decoded; empty: none */
 	enum smtp_by_mode by_mode; /* RFC 2852 */

@@ -7,10 +7,10 @@
  * | 8BITMIME | sent as it is, or refused: 5.6.3 (strict_8bit) | 6152 section 3 |
  * | SMTPUTF8 for the header or the sender | refused: 5.6.9, 5.6.7 | 6531 section 3.5 |
  * | SMTPUTF8 for a recipient | that one is refused: 5.6.7; domains alone become A-labels | 6531 |
- * | REQUIRETLS | refused: 5.7.30 | 8689 section 4.2.1 |
- * | DELIVERBY, mode R | refused: 5.4.7 | 2852 section 4.1.4.1 |
- * | FUTURERELEASE | refused: 5.3.3 | 4865 |
- * | DSN, MT-PRIORITY, DELIVERBY mode N | parameters are left out | 3461 section 5.2.2, 6710, 2852 |
+ * | REQUIRETLS | refused: 5.7.30; of a notification the parameter is left out | 8689
+ * sections 4.2.1, 5 | | DELIVERBY, mode R | refused: 5.4.7 | 2852 section 4.1.4.1 | | FUTURERELEASE
+ * | refused: 5.3.3 | 4865 | | DSN, MT-PRIORITY, DELIVERBY mode N | parameters are left out | 3461
+ * section 5.2.2, 6710, 2852 |
  */
 #include "smtp/client_send.h"
 
@@ -175,8 +175,8 @@ static void check_wishes(struct smtp_send *t)
 {
 	const struct smtp_message *m = t->message;
 	const struct smtp_ehlo *ehlo = &t->c->ehlo;
-	if (m->require_tls &&
-	    !(t->c->options.stream->tls.on && smtp_ehlo_has(ehlo, SMTP_EXTENSION_REQUIRETLS)))
+	bool is_enough = m->sender.n == 0 || smtp_ehlo_has(ehlo, SMTP_EXTENSION_REQUIRETLS);
+	if (m->require_tls && !(t->c->options.stream->tls.on && is_enough))
 		refuse_all(t, "5.7.30",
 		           "the message requires TLS all the way and the server does "
 		           "not support REQUIRETLS",
@@ -256,7 +256,7 @@ void smtp_send_print_mail(const struct smtp_send *t, struct buf *line)
 	        .hold_for_s = MIN(m->hold_for_s, SMTP_HOLD_MAX),
 	        .has_priority = m->has_priority && smtp_ehlo_has(ehlo, SMTP_EXTENSION_MT_PRIORITY),
 	        .priority = MAX(SMTP_PRIORITY_MIN, MIN(m->priority, SMTP_PRIORITY_MAX)),
-	        .require_tls = m->require_tls,
+	        .require_tls = m->require_tls && smtp_ehlo_has(ehlo, SMTP_EXTENSION_REQUIRETLS),
 	};
 	if (smtp_ehlo_has(ehlo, SMTP_EXTENSION_DELIVERBY)) {
 		params.by_mode = m->by_mode;

@@ -391,6 +391,11 @@ static void require_tls(struct smtp_client_script *s)
 {
 	s->message.require_tls = true;
 }
+static void require_tls_of_notice(struct smtp_client_script *s)
+{
+	s->message.require_tls = true;
+	s->message.sender = slice_empty();
+}
 static void by_return(struct smtp_client_script *s)
 {
 	s->message.by_mode = SMTP_BY_RETURN;
@@ -494,6 +499,8 @@ static void needs(void **state)
 	         "u@b\xc3\xbc\x63her.example"},
 	        {"REQUIRETLS without TLS", FULL QUIT, "greet ok\nfailed 0 5.7.30 MAIL FROM\n", NULL,
 	         NULL, require_tls},
+	        {"REQUIRETLS of a notification without TLS", FULL QUIT,
+	         "greet ok\nfailed 0 5.7.30 MAIL FROM\n", NULL, NULL, require_tls_of_notice},
 	        {"BY, return", FULL_MAIL(" BY=100;R") RCPT FULL_END, DELIVERED, NULL, NULL,
 	         by_return},
 	        {"BY, less than the minimum", FULL QUIT, "greet ok\nfailed 0 5.4.7 MAIL FROM\n",
@@ -669,6 +676,18 @@ static void starttls(void **state)
 	                              TEXT TAKEN QUIT,
 	         "greet ok\ntls ok\ndelivered 250 2.6.0 end of message relayed\n", "gtsq", NULL,
 	         require_tls},
+	        {"a notification, to a server with REQUIRETLS",
+	         OFFER GO_TLS "S: 250-mx\nS: 250 REQUIRETLS\n"
+	                      "C: MAIL FROM:<> REQUIRETLS\n" YES RCPT YES DATA GO TEXT TAKEN QUIT,
+	         "greet ok\ntls ok\ndelivered 250 2.6.0 end of message relayed\n", "gtsq", NULL,
+	         require_tls_of_notice},
+	        {"a notification, to a server without",
+	         OFFER GO_TLS "S: 250 mx\n"
+	                      "C: MAIL FROM:<>\n" YES RCPT YES DATA GO TEXT TAKEN QUIT,
+	         "greet ok\ntls ok\ndelivered 250 2.6.0 end of message relayed\n", "gtsq", NULL,
+	         require_tls_of_notice},
+	        {"a message, to a server without REQUIRETLS", OFFER GO_TLS "S: 250 mx\n" QUIT,
+	         "greet ok\ntls ok\nfailed 0 5.7.30 MAIL FROM\n", "gtsq", NULL, require_tls},
 	        {"what was announced in clear is forgotten",
 	         GREET "S: 250-mx\nS: 250-STARTTLS\nS: 250-PIPELINING\nS: 250-DSN\nS: 250 "
 	               "CHUNKING\n" GO_TLS "S: 250 mx\n" MAIL YES RCPT YES DATA GO TEXT TAKEN QUIT,

@@ -22,6 +22,14 @@
 #define BEGIN           SLICE("-----BEGIN CERTIFICATE-----")
 #define END             SLICE("-----END CERTIFICATE-----")
 
+const char *const tls_authorities_bundles[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch, Alpine */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
+        "/etc/ssl/ca-bundle.pem",             /* SUSE */
+        "/etc/ssl/cert.pem",
+        NULL,
+};
+
 struct entry {
 	unsigned long subject; /* X509_NAME_hash_ex */
 	size_t offset, size;   /* of the text from BEGIN to END */

@@ -19,6 +19,9 @@
 struct slice;
 struct tls_authorities;
 
+/* Where distributions keep the bundle of a system, in the order to be tried; ends with NULL. */
+extern const char *const tls_authorities_bundles[];
+
 /* Asks the parent (a reference is taken; may be NULL) after its own sources. */
 struct tls_authorities *tls_authorities_new(struct tls_authorities *parent);
 struct tls_authorities *tls_authorities_ref(struct tls_authorities *authorities);

@@ -1,13 +1,15 @@
-/* Client contexts on libssl: one for each policy, made at their first use.
+/* Client contexts on libssl: one for connections that demand something of the certificate, one for
+ * those that do not, made at their first use.
  *
- * Authorities are not loaded into a store: the verification asks for those that the server's chain
- * names, gives them to libssl as the only trusted ones, and forgets them (authorities.h).
+ * The verification callback makes both checks and keeps what came of them; to libssl it says the
+ * first demanded one that is not good. A session is resumed without certificates, so its checks are
+ * kept beside it, under a key that says all that was demanded and compared with.
  *
- * Limits: TLS_CLIENT_SESSIONS_MAX sessions; CHAIN_MAX certificates of a server's chain are looked
- * at.
+ * Limits: TLS_CLIENT_SESSIONS_MAX sessions.
  */
 #include "tls/client.h"
 
+#include "base/encode.h"
 #include "tls/connection_private.h"
 #include "tls/key_private.h"
 #include "tls/openssl_status.h"
@@ -15,13 +17,12 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define CHAIN_MAX 16
+#define SESSION_KEY_MAX ((size_t)2048)
 
-#define CIPHERS_VERIFIED                                                                           \
+#define CIPHERS_DEMANDING                                                                          \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"                               \
@@ -33,13 +34,14 @@ TLS_OPENSSL_CLEANUP(BIO, BIO_free_all)
 
 enum policy {
 	OPPORTUNISTIC,
-	VERIFIED,
+	DEMANDING,
 	POLICY_COUNT,
 };
 
 struct session {
 	char *key; /* NULL: free */
 	SSL_SESSION *session;
+	struct tls_check pkix, dane;
 	uint64_t n_stored; /* age, in sessions */
 };
 
@@ -95,86 +97,126 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	forget(slot);
 	*slot = (struct session){.key = base_strdup(s->session_key),
 	                         .session = session,
+	                         .pkix = s->pkix,
+	                         .dane = s->dane,
 	                         .n_stored = ++client->n_stored};
 	pthread_mutex_unlock(&client->lock);
 	return 1;
 }
 
 /* RFC 8446 appendix C.4: a ticket of TLS 1.3 is used once, so that nobody can tell connections to
- * be the same client's. */
-static void resume(struct tls_client *client, SSL *ssl, const char *key)
+ * be the same client's. A server that declines makes a full handshake, whose checks count. */
+static void resume(struct tls_client_stream *s, SSL *ssl)
 {
+	struct tls_client *client = s->client;
 	pthread_mutex_lock(&client->lock);
-	struct session *slot = find_session(client, key);
-	if (slot && SSL_set_session(ssl, slot->session) == 1 &&
-	    SSL_SESSION_get_protocol_version(slot->session) >= TLS1_3_VERSION)
-		forget(slot);
+	struct session *slot = find_session(client, s->session_key);
+	if (slot && SSL_set_session(ssl, slot->session) == 1) {
+		s->pkix = slot->pkix;
+		s->dane = slot->dane;
+		if (SSL_SESSION_get_protocol_version(slot->session) >= TLS1_3_VERSION)
+			forget(slot);
+	}
 	pthread_mutex_unlock(&client->lock);
+}
+
+/* Everything that the checks of a session rest on. */
+static char *make_session_key(const struct tls_target *target)
+{
+	CLEANUP(buf_done) struct buf records;
+	CLEANUP(buf_done) struct buf key;
+	const struct tls_dane *dane = target->dane;
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	size_t n_digest = 0;
+	buf_init(&records, SIZE_MAX);
+	buf_init(&key, SESSION_KEY_MAX);
+	for (size_t i = 0; dane && i < dane->n_records; i++) {
+		tls_tlsa_print(&dane->records[i], &records);
+		buf_add_byte(&records, '\n');
+	}
+	if (EVP_Q_digest(NULL, "SHA256", NULL, records.p, records.n, digest, &n_digest) != 1)
+		BUG("libcrypto has no SHA-2");
+	buf_printf(&key, "%d %d %s %s ", target->verified, dane ? 1 + target->dane_required : 0,
+	           target->name, target->pkix_name ? target->pkix_name : target->name);
+	for (size_t i = 0; dane && i < MIN(dane->n_names, TLS_DANE_NAMES_MAX); i++)
+		buf_printf(&key, "%s ", dane->names[i]);
+	hex_encode(slice_of(digest, n_digest), &key);
+	buf_printf(&key, " %s", target->session);
+	return buf_failed(&key) ? NULL : slice_to_cstr(buf_slice(&key));
 }
 
 /* --- verification --- */
 
-/* In place of X509_verify_cert: the authorities that this chain may lead to, and no others. */
+static void check_dane(struct tls_client_stream *s, SSL *ssl, X509_STORE_CTX *store)
+{
+	const struct tls_dane *dane = s->target.dane;
+	s->dane = tls_dane_check(store, s->n_usable);
+	base_free(s->findings);
+	s->findings = base_alloc(dane->n_records * sizeof(*s->findings));
+	tls_dane_explain(ssl, dane, &s->dane, s->sent, s->findings);
+}
+
+/* In place of X509_verify_cert. */
 static int verify(X509_STORE_CTX *store, void *p)
 {
 	struct tls_client *client = p;
-	OSSL_LIB_CTX *libctx = tls_library_libctx(client->library);
-	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
-	STACK_OF(X509) *trusted = sk_X509_new_null();
-	X509 *leaf = X509_STORE_CTX_get0_cert(store);
-	if (!trusted)
-		return 0;
-	if (client->authorities && leaf) {
-		tls_authorities_find(client->authorities, libctx, X509_get_issuer_name(leaf),
-		                     trusted);
-		tls_authorities_find(client->authorities, libctx, X509_get_subject_name(leaf),
-		                     trusted);
-	}
-	for (int i = 0; client->authorities && i < MIN(sk_X509_num(sent), CHAIN_MAX); i++)
-		tls_authorities_find(client->authorities, libctx,
-		                     X509_get_issuer_name(sk_X509_value(sent, i)), trusted);
-	X509_STORE_CTX_set0_trusted_stack(store, trusted);
-	int result = X509_verify_cert(store);
-	sk_X509_pop_free(trusted, X509_free);
-	return result == 1;
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_client_stream *s = SSL_get_app_data(ssl);
+	const char *name = s->target.pkix_name ? s->target.pkix_name : s->target.name;
+	sk_X509_pop_free(s->sent, X509_free);
+	s->sent = X509_chain_up_ref(X509_STORE_CTX_get0_untrusted(store));
+	(void)tls_pkix_check_store(store, client->authorities, tls_library_libctx(client->library),
+	                           name, &s->pkix);
+	if (s->target.dane)
+		check_dane(s, ssl, store);
+	const struct tls_check *bad = s->target.dane_required && !s->dane.good ? &s->dane
+	                              : s->target.verified && !s->pkix.good    ? &s->pkix
+	                                                                       : NULL;
+	X509_STORE_CTX_set_error(store, bad ? bad->x509 : X509_V_OK);
+	return !bad;
+}
+
+static bool is_address(const char *name)
+{
+	uint8_t bytes[16];
+	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
 static bool set_name(SSL *ssl, const char *name)
 {
-	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-	uint8_t bytes[16];
-	/* A certificate of a private authority may be trusted by itself. */
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-	if (inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1)
-		return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
-	/* RFC 9525 section 2: no common names, and a "*" is a whole label. */
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-	                                               X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 &&
-	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-	                (void *)(uintptr_t)name) == 1; /* libssl copies it */
+	return is_address(name) /* RFC 6066 section 3: no addresses in the SNI */
+	       || SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+	                   (void *)(uintptr_t)name) == 1; /* libssl copies it */
+}
+
+static bool set_target(struct tls_client_stream *s, SSL *ssl)
+{
+	if (!s->target.dane)
+		return set_name(ssl, s->target.name);
+	s->n_usable = tls_dane_begin(ssl, s->target.dane);
+	return s->n_usable >= 0;
 }
 
 /* --- contexts --- */
 
 static bool set_policy(SSL_CTX *ssl, struct tls_client *client, enum policy policy)
 {
-	bool verified = policy == VERIFIED;
+	bool demanding = policy == DEMANDING;
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	if (verified)
+	if (demanding)
 		SSL_CTX_set_security_level(ssl, 2);
 	else
 		SSL_CTX_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
 	/* Without VERIFY_PEER a failed verification is recorded and goes on. */
-	SSL_CTX_set_verify(ssl, verified ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_verify(ssl, demanding ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_cert_verify_callback(ssl, verify, client);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ssl, on_session);
-	return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
-	       SSL_CTX_set_cipher_list(ssl, verified ? CIPHERS_VERIFIED : CIPHERS_OPPORTUNISTIC) ==
-	               1;
+	return tls_dane_prepare(ssl) && SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_set_cipher_list(ssl,
+	                               demanding ? CIPHERS_DEMANDING : CIPHERS_OPPORTUNISTIC) == 1;
 }
 
 /* --- our own certificate --- */
@@ -195,7 +237,7 @@ static STACK_OF(X509) * read_chain(struct slice pem, OSSL_LIB_CTX *libctx)
 	CLEANUP(BIO_freep)
 	BIO *bio = pem.n <= TLS_PEM_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
 	STACK_OF(X509) *chain = sk_X509_new_null();
-	while (bio && chain && sk_X509_num(chain) < CHAIN_MAX) {
+	while (bio && chain && sk_X509_num(chain) < TLS_SENT_MAX) {
 		X509 *next = read_certificate(bio, libctx);
 		if (!next)
 			break;
@@ -301,24 +343,17 @@ void tls_client_unref(struct tls_client *client)
 
 /* --- streams --- */
 
-static char *make_session_key(const struct tls_target *target)
-{
-	size_t n = strlen(target->name) + strlen(target->session) + 4;
-	char *key = base_alloc(n);
-	snprintf(key, n, "%c %s %s", target->verified ? 'v' : 'o', target->name, target->session);
-	return key;
-}
-
 static SSL *side_begin(struct tls_stream *t)
 {
 	struct tls_client_stream *s = (struct tls_client_stream *)t;
 	struct tls_client *client = s->client;
 	pthread_mutex_lock(&client->lock);
-	SSL_CTX *context = need_context(client, s->target.verified ? VERIFIED : OPPORTUNISTIC);
+	bool demands = s->target.verified || s->target.dane_required;
+	SSL_CTX *context = need_context(client, demands ? DEMANDING : OPPORTUNISTIC);
 	pthread_mutex_unlock(&client->lock);
 	SSL *ssl = context ? SSL_new(context) : NULL;
 	BIO *bio = ssl ? BIO_new(tls_library_socket_method(client->library)) : NULL;
-	if (!bio || !set_name(ssl, s->target.name)) {
+	if (!bio || !set_target(s, ssl)) {
 		BIO_free(bio);
 		SSL_free(ssl);
 		return NULL;
@@ -327,10 +362,10 @@ static SSL *side_begin(struct tls_stream *t)
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_connect_state(ssl);
 	SSL_set_app_data(ssl, s);
-	if (s->target.session) {
+	if (s->target.session)
 		s->session_key = make_session_key(&s->target);
-		resume(client, ssl, s->session_key);
-	}
+	if (s->session_key)
+		resume(s, ssl);
 	return ssl;
 }
 
@@ -339,9 +374,11 @@ static SSL *side_begin(struct tls_stream *t)
 static struct status side_explain(const struct tls_stream *t, struct status why)
 {
 	const struct tls_client_stream *s = (const struct tls_client_stream *)t;
-	long result = SSL_get_verify_result(t->ssl);
-	if (why.code == ERR_TLS && result != X509_V_OK && s->target.verified)
-		return fail(ERR_TLS, X509_verify_cert_error_string(result));
+	bool no_dane = s->target.dane_required && s->dane.made && !s->dane.good;
+	if (why.code == ERR_TLS && no_dane)
+		return fail(ERR_TLS, s->dane.why);
+	if (why.code == ERR_TLS && s->target.verified && s->pkix.made && !s->pkix.good)
+		return fail(ERR_TLS, s->pkix.why);
 	if (why.code == ERR_CLOSED)
 		return fail(ERR_TLS, "server ended the connection during the TLS handshake");
 	return why;
@@ -355,8 +392,12 @@ static void side_end(struct tls_stream *t)
 	SSL_free(t->ssl);
 	tls_client_unref(s->client);
 	base_free(s->session_key);
+	base_free(s->findings);
+	sk_X509_pop_free(s->sent, X509_free);
 	s->client = NULL;
 	s->session_key = NULL;
+	s->findings = NULL;
+	s->sent = NULL;
 }
 
 static const struct tls_client_side client_side = {
@@ -368,7 +409,10 @@ static const struct tls_client_side client_side = {
 void tls_client_stream_init(struct tls_client_stream *s, int fd, struct tls_client *client,
                             const struct tls_target *target)
 {
-	*s = (struct tls_client_stream){.target = *target};
+	ASSERT(target->dane || !target->dane_required);
+	*s = (struct tls_client_stream){.target = *target,
+	                                .pkix = {.why = "", .code = ""},
+	                                .dane = {.why = "", .code = ""}};
 	tls_stream_init(&s->t, fd, NULL);
 	if (!client)
 		return;
@@ -383,16 +427,32 @@ void tls_client_stream_done(struct tls_client_stream *s)
 
 struct tls_verdict tls_client_stream_verdict(const struct tls_client_stream *s)
 {
-	SSL *ssl = s->t.ssl;
-	if (!s->t.stream.tls.on)
-		return (struct tls_verdict){.why = "no TLS"};
-	long result = SSL_get_verify_result(ssl);
-	bool has_certificate = SSL_get0_peer_certificate(ssl) != NULL;
-	return (struct tls_verdict){
-	        .verified = result == X509_V_OK && has_certificate,
-	        .resumed = SSL_session_reused(ssl) == 1,
-	        .why = !has_certificate      ? "no certificate"
-	               : result == X509_V_OK ? ""
-	                                     : X509_verify_cert_error_string(result),
+	bool on = s->t.stream.tls.on;
+	struct tls_verdict verdict = {
+	        .verified = on && s->pkix.good,
+	        .resumed = on && SSL_session_reused(s->t.ssl) == 1,
+	        .why = !on            ? "no TLS"
+	               : s->pkix.made ? s->pkix.why
+	                              : "no certificate",
+	        .pkix = s->pkix,
+	        .dane = s->dane,
 	};
+	/* What was prepared for resuming says nothing where the handshake did not come to it. */
+	if (!on && !s->sent)
+		verdict.pkix = verdict.dane = (struct tls_check){.why = "", .code = ""};
+	if (!verdict.resumed)
+		verdict.findings = s->findings;
+	return verdict;
+}
+
+struct tls_sent tls_client_stream_sent(const struct tls_client_stream *s, struct arena *arena)
+{
+	int n = MIN(MAX(sk_X509_num(s->sent), 0), TLS_SENT_MAX);
+	struct tls_certificate_facts *v =
+	        ARENA_ARRAY(arena, (size_t)n, struct tls_certificate_facts);
+	struct tls_sent sent = {v, 0};
+	for (int i = 0; v && i < n; i++)
+		if (is_ok(tls_certificate_facts(sk_X509_value(s->sent, i), &v[sent.n], arena)))
+			sent.n++;
+	return sent;
 }

@@ -1,4 +1,5 @@
 /* The client side against libssl servers: whom it believes, what it records, how it fails. */
+#include "tls/certs_testing.h"
 #include "tls/client.h"
 
 #include <setjmp.h>
@@ -17,79 +18,24 @@
 /* libssl's macros cast constants. */
 #pragma GCC diagnostic ignored "-Wcast-qual"
 
-/* --- certificates --- */
-
-struct cert {
-	X509 *x509;
-	EVP_PKEY *key;
-};
-
-static void add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
-{
-	X509V3_CTX ctx;
-	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-	assert_non_null(extension);
-	assert_int_equal(X509_add_ext(cert, extension, -1), 1);
-	X509_EXTENSION_free(extension);
-}
-
-/* issuer NULL: self-signed. days < 0: it ended yesterday. */
-static struct cert make_cert(const char *name, const struct cert *issuer, bool is_ca,
-                             const char *alt_names, int days)
-{
-	struct cert cert = {.x509 = X509_new(), .key = EVP_EC_gen("P-256")};
-	X509_NAME *subject = X509_get_subject_name(cert.x509);
-	X509_set_version(cert.x509, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert.x509), (long)(uintptr_t)cert.key & 0xffffff);
-	X509_gmtime_adj(X509_getm_notBefore(cert.x509), -(long)10 * 86400);
-	X509_gmtime_adj(X509_getm_notAfter(cert.x509), (long)days * 86400);
-	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const uint8_t *)name, -1, -1, 0);
-	X509_set_issuer_name(cert.x509, issuer ? X509_get_subject_name(issuer->x509) : subject);
-	X509_set_pubkey(cert.x509, cert.key);
-	X509 *issuer_x509 = issuer ? issuer->x509 : cert.x509;
-	add_extension(cert.x509, issuer_x509, NID_basic_constraints,
-	              is_ca ? "critical,CA:TRUE" : "CA:FALSE");
-	if (alt_names)
-		add_extension(cert.x509, issuer_x509, NID_subject_alt_name, alt_names);
-	assert_true(X509_sign(cert.x509, issuer ? issuer->key : cert.key, EVP_sha256()) > 0);
-	return cert;
-}
-
-static void free_cert(struct cert *cert)
-{
-	X509_free(cert->x509);
-	EVP_PKEY_free(cert->key);
-}
-
-static void print_pem(const struct cert *cert, struct buf *out)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *text;
-	PEM_write_bio_X509(bio, cert->x509);
-	long n = BIO_get_mem_data(bio, &text);
-	buf_add(out, slice_of(text, (size_t)n));
-	BIO_free(bio);
-}
-
 /* --- fixture --- */
 
 enum { LEAF, CHAINED, EXPIRED, NAMED_BY_CN, LONELY, N_LEAVES };
 
 struct fixture {
 	struct tls_library *library;
-	struct cert root, middle, other_root;
-	struct cert leaves[N_LEAVES];
+	struct tls_test_cert root, middle, other_root;
+	struct tls_test_cert leaves[N_LEAVES];
 	SSL_CTX *server;
 	struct tls_authorities *authorities;
 	struct tls_client *client;
 };
 
-static struct tls_authorities *authorities_of(const struct cert *cert)
+static struct tls_authorities *authorities_of(const struct tls_test_cert *cert)
 {
 	struct buf pem;
 	buf_init(&pem, 100000);
-	print_pem(cert, &pem);
+	tls_test_cert_print(cert, &pem);
 	struct tls_authorities *authorities = tls_authorities_new(NULL);
 	tls_authorities_set_text(authorities, buf_slice(&pem));
 	buf_done(&pem);
@@ -101,15 +47,22 @@ static int set_up(void **state)
 	struct fixture *f = base_alloc(sizeof(*f));
 	*state = f;
 	f->library = tls_library_new();
-	f->root = make_cert("Test Root", NULL, true, NULL, 30);
-	f->other_root = make_cert("Other Root", NULL, true, NULL, 30);
-	f->middle = make_cert("Test Middle", &f->root, true, NULL, 30);
-	f->leaves[LEAF] = make_cert("x", &f->root, false,
-	                            "DNS:mx.example,DNS:*.wild.example,IP:192.0.2.1,IP:::1", 30);
-	f->leaves[CHAINED] = make_cert("x", &f->middle, false, "DNS:mx.example", 30);
-	f->leaves[EXPIRED] = make_cert("x", &f->root, false, "DNS:mx.example", -1);
-	f->leaves[NAMED_BY_CN] = make_cert("mx.example", &f->root, false, NULL, 30);
-	f->leaves[LONELY] = make_cert("x", NULL, false, "DNS:mx.example", 30);
+	f->root = TLS_TEST_CERT(.common_name = "Test Root", .is_ca = true, .days = 30);
+	f->other_root = TLS_TEST_CERT(.common_name = "Other Root", .is_ca = true, .days = 30);
+	f->middle = TLS_TEST_CERT(.common_name = "Test Middle", .issuer = &f->root, .is_ca = true,
+	                          .days = 30);
+	f->leaves[LEAF] =
+	        TLS_TEST_CERT(.common_name = "x", .issuer = &f->root,
+	                      .alt_names = "DNS:mx.example,DNS:*.wild.example,IP:192.0.2.1,IP:::1",
+	                      .days = 30);
+	f->leaves[CHAINED] = TLS_TEST_CERT(.common_name = "x", .issuer = &f->middle,
+	                                   .alt_names = "DNS:mx.example", .days = 30);
+	f->leaves[EXPIRED] = TLS_TEST_CERT(.common_name = "x", .issuer = &f->root,
+	                                   .alt_names = "DNS:mx.example", .days = -1);
+	f->leaves[NAMED_BY_CN] =
+	        TLS_TEST_CERT(.common_name = "mx.example", .issuer = &f->root, .days = 30);
+	f->leaves[LONELY] =
+	        TLS_TEST_CERT(.common_name = "x", .alt_names = "DNS:mx.example", .days = 30);
 	f->authorities = authorities_of(&f->root);
 	f->client = tls_client_new(f->library, f->authorities);
 	f->server = SSL_CTX_new(TLS_server_method());
@@ -124,11 +77,11 @@ static int tear_down(void **state)
 	tls_client_unref(f->client);
 	tls_authorities_unref(f->authorities);
 	SSL_CTX_free(f->server);
-	free_cert(&f->root);
-	free_cert(&f->other_root);
-	free_cert(&f->middle);
+	tls_test_cert_free(&f->root);
+	tls_test_cert_free(&f->other_root);
+	tls_test_cert_free(&f->middle);
 	for (size_t i = 0; i < N_LEAVES; i++)
-		free_cert(&f->leaves[i]);
+		tls_test_cert_free(&f->leaves[i]);
 	tls_library_free(f->library);
 	base_free(f);
 	return 0;
@@ -145,75 +98,25 @@ static void serve_with(struct fixture *f, unsigned leaf)
 
 /* --- a server in a thread --- */
 
-struct server {
-	struct fixture *f;
-	int fd;
-	struct slice noise; /* said instead of a handshake */
-	bool is_noise;
-	bool close_at_once;
-	pthread_t thread;
-	/* what it saw */
-	char name[256];
-	bool resumed;
-	uint8_t exporter[32];
-	uint8_t finished[64];
-	size_t n_finished;
-};
-
-static void talk(struct server *s, SSL *ssl)
-{
-	char line[100];
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	snprintf(s->name, sizeof(s->name), "%s", name ? name : "");
-	s->resumed = SSL_session_reused(ssl) == 1;
-	const uint8_t none = 0;
-	SSL_export_keying_material(ssl, s->exporter, 32, "EXPORTER-Channel-Binding", 24, &none, 0,
-	                           1);
-	s->n_finished = s->resumed ? SSL_get_finished(ssl, s->finished, sizeof(s->finished))
-	                           : SSL_get_peer_finished(ssl, s->finished, sizeof(s->finished));
-	if (SSL_write(ssl, "250 hello\r\n", 11) == 11)
-		(void)SSL_read(ssl, line, sizeof(line));
-	SSL_shutdown(ssl);
-}
-
-static void *serve(void *p)
-{
-	struct server *s = p;
-	if (s->is_noise) {
-		uint8_t bytes[1000];
-		(void)send(s->fd, s->noise.p, s->noise.n, MSG_NOSIGNAL);
-		while (!s->close_at_once && recv(s->fd, bytes, sizeof(bytes), 0) > 0)
-			;
-	} else {
-		SSL *ssl = SSL_new(s->f->server);
-		SSL_set_fd(ssl, s->fd);
-		if (SSL_accept(ssl) == 1)
-			talk(s, ssl);
-		SSL_free(ssl);
-	}
-	ERR_clear_error();
-	close(s->fd);
-	return NULL;
-}
-
-static struct status connect_tls(struct fixture *f, struct server *s, struct tls_client *client,
-                                 const struct tls_target *target, struct tls_client_stream *c)
+static struct status connect_tls(struct fixture *f, struct tls_test_server *s,
+                                 struct tls_client *client, const struct tls_target *target,
+                                 struct tls_client_stream *c)
 {
 	int fds[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	s->f = f;
+	s->context = f->server;
 	s->fd = fds[1];
-	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+	tls_test_server_start(s);
 	tls_client_stream_init(c, fds[0], client, target);
 	c->t.stream.timeout_ms = 5000;
 	return stream_start_tls(&c->t.stream);
 }
 
-static void end(struct server *s, struct tls_client_stream *c)
+static void end(struct tls_test_server *s, struct tls_client_stream *c)
 {
 	stream_shutdown(&c->t.stream);
 	tls_client_stream_done(c);
-	pthread_join(s->thread, NULL);
+	tls_test_server_join(s);
 }
 
 static void read_hello(struct tls_client_stream *c)
@@ -257,7 +160,7 @@ static void a_certificate_is_verified_or_the_reason_is_kept(void **state)
 		bool good = !*c->why;
 		serve_with(f, c->leaf);
 		for (unsigned verified = 0; verified < 2; verified++) {
-			struct server server = {0};
+			struct tls_test_server server = {0};
 			struct tls_client_stream stream;
 			const struct tls_target target = {.name = c->name, .verified = verified};
 			struct status status = connect_tls(f, &server, f->client, &target, &stream);
@@ -290,7 +193,7 @@ static void nothing_is_verified_without_authorities(void **state)
 	                                tls_client_new(f->library, others)};
 	serve_with(f, LEAF);
 	for (size_t i = 0; i < N_ELEMENTS(clients); i++) {
-		struct server server = {0};
+		struct tls_test_server server = {0};
 		struct tls_client_stream stream;
 		struct tls_target target = {.name = "mx.example", .verified = true};
 		struct status status = connect_tls(f, &server, clients[i], &target, &stream);
@@ -298,7 +201,7 @@ static void nothing_is_verified_without_authorities(void **state)
 		assert_non_null(strstr(status.why, "issuer certificate"));
 		end(&server, &stream);
 		target.verified = false;
-		server = (struct server){0};
+		server = (struct tls_test_server){0};
 		assert_true(is_ok(connect_tls(f, &server, clients[i], &target, &stream)));
 		assert_false(tls_client_stream_verdict(&stream).verified);
 		end(&server, &stream);
@@ -314,7 +217,7 @@ static void a_certificate_may_be_trusted_by_itself(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(leaves); i++) {
 		struct tls_authorities *own = authorities_of(&f->leaves[leaves[i]]);
 		struct tls_client *client = tls_client_new(f->library, own);
-		struct server server = {0};
+		struct tls_test_server server = {0};
 		struct tls_client_stream stream;
 		struct tls_target target = {.name = "mx.example", .verified = true};
 		serve_with(f, leaves[i]);
@@ -322,7 +225,7 @@ static void a_certificate_may_be_trusted_by_itself(void **state)
 		assert_true(tls_client_stream_verdict(&stream).verified);
 		end(&server, &stream);
 		target.name = "other.example"; /* its name must be right all the same */
-		server = (struct server){0};
+		server = (struct tls_test_server){0};
 		assert_int_equal(connect_tls(f, &server, client, &target, &stream).code, ERR_TLS);
 		end(&server, &stream);
 		tls_client_unref(client);
@@ -338,7 +241,7 @@ static void old_versions_are_refused(void **state)
 	struct tls_client_stream stream;
 	serve_with(f, LEAF);
 	for (unsigned verified = 0; verified < 2; verified++) {
-		struct server server = {0};
+		struct tls_test_server server = {0};
 		const struct tls_target target = {.name = "mx.example", .verified = verified};
 		SSL_CTX_set_min_proto_version(f->server, TLS1_VERSION);
 		SSL_CTX_set_max_proto_version(f->server, TLS1_1_VERSION);
@@ -346,7 +249,7 @@ static void old_versions_are_refused(void **state)
 		                 ERR_TLS);
 		end(&server, &stream);
 		SSL_CTX_set_max_proto_version(f->server, TLS1_2_VERSION);
-		server = (struct server){0};
+		server = (struct tls_test_server){0};
 		assert_true(is_ok(connect_tls(f, &server, f->client, &target, &stream)));
 		assert_string_equal(stream.t.stream.tls.version, "TLSv1.2");
 		end(&server, &stream);
@@ -357,7 +260,7 @@ static void weak_ciphers_serve_opportunistic_connections_only(void **state)
 {
 	struct fixture *f = *state;
 	struct tls_client_stream stream;
-	struct server server = {0};
+	struct tls_test_server server = {0};
 	struct tls_target target = {.name = "mx.example", .verified = true};
 	serve_with(f, LEAF);
 	SSL_CTX_set_max_proto_version(f->server, TLS1_2_VERSION);
@@ -365,7 +268,7 @@ static void weak_ciphers_serve_opportunistic_connections_only(void **state)
 	assert_int_equal(connect_tls(f, &server, f->client, &target, &stream).code, ERR_TLS);
 	end(&server, &stream);
 	target.verified = false;
-	server = (struct server){0};
+	server = (struct tls_test_server){0};
 	assert_true(is_ok(connect_tls(f, &server, f->client, &target, &stream)));
 	assert_true(tls_client_stream_verdict(&stream).verified); /* but it was not asked for */
 	end(&server, &stream);
@@ -391,13 +294,12 @@ static void a_server_that_speaks_no_tls_is_a_tls_failure(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		int fds[2];
 		struct tls_client_stream stream;
-		struct server server = {.f = f,
-		                        .noise = cases[i].noise,
-		                        .is_noise = true,
-		                        .close_at_once = cases[i].close_at_once};
+		struct tls_test_server server = {.noise = cases[i].noise,
+		                                 .is_noise = true,
+		                                 .close_at_once = cases[i].close_at_once};
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 		server.fd = fds[1];
-		assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
+		tls_test_server_start(&server);
 		tls_client_stream_init(&stream, fds[0], f->client, &target);
 		stream.t.stream.timeout_ms = 200;
 		struct status status = stream_start_tls(&stream.t.stream);
@@ -420,7 +322,7 @@ static void both_ends_have_the_same_bindings(void **state)
 	SSL_CTX_set_max_proto_version(f->server, TLS1_2_VERSION);
 	X509_digest(f->leaves[LEAF].x509, EVP_sha256(), end_point, &n_end_point);
 	for (unsigned round = 0; round < 3; round++) {
-		struct server server = {0};
+		struct tls_test_server server = {0};
 		struct tls_client_stream stream;
 		if (round == 2)
 			SSL_CTX_set_max_proto_version(f->server, TLS1_3_VERSION);
@@ -451,7 +353,7 @@ static void both_ends_have_the_same_bindings(void **state)
 
 static bool resumes(struct fixture *f, const char *name, const char *session, bool verified)
 {
-	struct server server = {0};
+	struct tls_test_server server = {0};
 	struct tls_client_stream stream;
 	const struct tls_target target = {.name = name, .verified = verified, .session = session};
 	assert_true(is_ok(connect_tls(f, &server, f->client, &target, &stream)));
@@ -505,10 +407,10 @@ static void a_bundle_is_read_around_its_damage(void **state)
 	buf_init(&pem, 1000000);
 	buf_add_str(&pem, "# comment\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END "
 	                  "CERTIFICATE-----\n");
-	print_pem(&f->other_root, &pem);
+	tls_test_cert_print(&f->other_root, &pem);
 	buf_add_str(&pem, "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
 	                  "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
-	print_pem(&f->root, &pem);
+	tls_test_cert_print(&f->root, &pem);
 	buf_add_str(&pem, "-----BEGIN CERTIFICATE-----\ncut off");
 	int fd = memfd_create("bundle", MFD_CLOEXEC);
 	assert_int_equal(write(fd, pem.p, pem.n), (ssize_t)pem.n);
@@ -548,7 +450,7 @@ static void sources_that_cannot_be_read_are_empty(void **state)
 	/* A file that became shorter after it was indexed. */
 	struct buf pem;
 	buf_init(&pem, 100000);
-	print_pem(&f->root, &pem);
+	tls_test_cert_print(&f->root, &pem);
 	int fd = memfd_create("bundle", MFD_CLOEXEC);
 	assert_int_equal(write(fd, pem.p, pem.n), (ssize_t)pem.n);
 	tls_authorities_set_file(a, fd);

@@ -1,0 +1,97 @@
+/* From a host to its guard, and from a session back to the facts of reports. */
+#include "delivery/guard.h"
+
+static struct status find_dane(const struct delivery_guard_query *query,
+                               const struct delivery_host *host,
+                               const struct delivery_addresses *addresses, struct arena *arena,
+                               struct delivery_dane *dane)
+{
+	const struct delivery_dane_query question = {
+	        .resolver = query->resolver,
+	        .timeout_ms = query->timeout_ms,
+	        .hosts = query->hosts,
+	        .host = host,
+	        .addresses = addresses,
+	        .port = query->port,
+	};
+	if (query->floor != DELIVERY_FLOOR_CLEAR)
+		return delivery_dane_find(&question, arena, dane);
+	*dane = (struct delivery_dane){.base = "", .why = ""};
+	return ok();
+}
+
+struct status delivery_guard_find(const struct delivery_guard_query *query,
+                                  const struct delivery_host *host,
+                                  const struct delivery_addresses *addresses, struct arena *arena,
+                                  struct delivery_guard *ret_guard)
+{
+	struct delivery_guard guard = {
+	        .host = host->name,
+	        .domain = query->hosts ? query->hosts->domain : host->name,
+	        .sts = query->sts,
+	        .given = {.floor = query->floor,
+	                  .wish = query->wish,
+	                  .null_sender = query->null_sender,
+	                  /* Whom the config names needs no proof. */
+	                  .mx = query->hosts ? delivery_mx_of(query->hosts) : DELIVERY_MX_ITSELF},
+	};
+	TRY(find_dane(query, host, addresses, arena, &guard.dane));
+	guard.given.dane = guard.dane.state;
+	if (query->sts)
+		guard.given.sts = delivery_sts_of(query->sts->use, &query->sts->entry.policy,
+		                                  host->name, &guard.given.sts_matches);
+	delivery_security_decide(&guard.given, &guard.security);
+	*ret_guard = guard;
+	return ok();
+}
+
+struct tls_target delivery_guard_target(const struct delivery_guard *guard, const char *session)
+{
+	bool has_dane = guard->dane.state == DELIVERY_DANE_USABLE;
+	return (struct tls_target){
+	        /* RFC 7672 section 8.1: with DANE the SNI is the base domain, else the host
+	         * (RFC 8461 section 7.1), which is what authorities must have vouched for. */
+	        .name = guard->host,
+	        .pkix_name = guard->host,
+	        .verified = guard->security.pkix_required,
+	        .dane = has_dane ? &guard->dane.tls : NULL,
+	        .dane_required = guard->security.dane_required,
+	        .session = session,
+	};
+}
+
+void delivery_guard_report(const struct delivery_guard *guard,
+                           const struct delivery_tls_session *session,
+                           struct delivery_tls_facts *facts, struct arena *arena)
+{
+	const struct delivery_given *given = &guard->given;
+	bool has_sts = given->sts == DELIVERY_STS_TESTING || given->sts == DELIVERY_STS_ENFORCED;
+	bool has_dane = given->dane != DELIVERY_DANE_NONE;
+	if (given->floor == DELIVERY_FLOOR_CLEAR)
+		return; /* no TLS was tried */
+	if (has_sts)
+		delivery_tls_add_sts(facts,
+		                     delivery_tls_policy_of_sts(guard->domain,
+		                                                guard->sts->entry.body,
+		                                                &guard->sts->entry.policy, arena),
+		                     !given->sts_matches, session, arena);
+	if (has_dane)
+		delivery_tls_add_dane(facts, &guard->dane, session, arena);
+	if (!has_sts && !has_dane)
+		delivery_tls_add_none(facts, guard->domain, session, arena);
+}
+
+void delivery_guard_report_fetch(const struct mtasts_found *found, struct delivery_tls_facts *facts,
+                                 struct arena *arena)
+{
+	const struct mtasts_entry *entry = &found->entry;
+	/* RFC 8461 section 6: not of a policy of mode none. */
+	bool has_policy = entry->state.has_policy;
+	if (!found->fetch.made || (has_policy && entry->state.mode == MTASTS_MODE_NONE))
+		return;
+	delivery_tls_add_fetch(facts, entry->domain,
+	                       has_policy ? delivery_tls_policy_of_sts(entry->domain, entry->body,
+	                                                               &entry->policy, arena)
+	                                  : NULL,
+	                       found->fetch.result, found->fetch.why, arena);
+}
