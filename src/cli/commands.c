@@ -389,8 +389,7 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep secret list", .run = cli_secret_list},
 
         {"dns lookup", "Look a name up in the DNS, and tell whether the answer is secure",
-         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTIONS},
+         .args = {{"TYPE", CLI_ANY}, {"NAME", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS},
          .takes_config = true, .has_json = true,
          .help = "TYPE is A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TLSA or TXT; NAME is absolute, in "
                  "any script. The first line begins with secure (validated up to the trust "
@@ -424,8 +423,7 @@ const struct cli_command cli_commands[] = {
                      "mailkeep spf check 2001:db8::1 mail.example.org \"\" --json",
          .run = cli_spf_check},
         {"spf lookup", "Show and explain the SPF record of a domain", .args = {{"DOMAIN", CLI_ANY}},
-         .options = {CLI_RESOLVER_OPTIONS},
-         .takes_config = true, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true, .has_json = true,
          .help = "The first line begins with found, none (no record), permerror (a record that "
                  "cannot be used, or several) or temperror (no answer), and has the DNSSEC status. "
                  "The exit status is 1 for the last two.",
@@ -478,7 +476,8 @@ const struct cli_command cli_commands[] = {
          .run = cli_dmarc_parse},
 
         {"iprev", "Check whether the name of an address leads back to it",
-         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true, .has_json = true,
+         .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true,
+         .has_json = true,
          .help = "The first line begins with pass and the name, fail (no name leads back), "
                  "permerror (no name) or temperror, and has the DNSSEC status of both directions.",
          .examples = "mailkeep iprev 192.0.2.1", .run = cli_iprev},
@@ -502,8 +501,62 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dnsbl health bl.example.org\n"
                      "mailkeep dnsbl health dbl.example.org --kind domain",
          .run = cli_dnsbl_health},
+        {"dkim key add", "Make a DKIM key for a domain of this server",
+         .args = {{"DOMAIN", CLI_DOMAIN}, {"SELECTOR", CLI_ANY}},
+         .options = {{"type", "TYPE", CLI_ANY,
+                      "rsa-2048 (the default), rsa-3072, rsa-4096, ed25519"},
+                     {"import", "FILE", CLI_ANY, "Take the private key in this PEM file instead"}},
+         .takes_config = true, .has_json = true,
+         .help = "The key is kept in the vault and never shown. Nothing is signed with it until "
+                 "`mailkeep dkim key sign`, so that its record can be published before. A domain "
+                 "may sign with several keys, such as one of RSA and one of Ed25519." LIVE_HELP,
+         .examples = "mailkeep dkim key add example.org 2026a --type ed25519",
+         .run = cli_dkim_key_add},
+        {"dkim key sign", "Sign mail of a domain with a key, or no longer",
+         .args = {{"DOMAIN", CLI_DOMAIN}, {"SELECTOR", CLI_ANY}},
+         .options = {{"stop", NULL, CLI_ANY, "Sign no longer with it; the key is kept"},
+                     {"unchecked", NULL, CLI_ANY, "Do not look whether its record is published"},
+                     CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true,
+         .help = "Before that it is looked up whether the key's record is in the DNS: without it, "
+                 "receivers could not verify what was signed." LIVE_HELP,
+         .examples = "mailkeep dkim key sign example.org 2026a\n"
+                     "mailkeep dkim key sign example.org 2025a --stop",
+         .run = cli_dkim_key_sign},
+        {"dkim key rm", "Remove a DKIM key",
+         .args = {{"DOMAIN", CLI_DOMAIN}, {"SELECTOR", CLI_ANY}},
+         .options = {{"force", NULL, CLI_ANY, "Even the only one that signs"}},
+         .takes_config = true, .has_json = true,
+         .help = "From the configuration and the vault, for good. Leave its record in the DNS for "
+                 "a "
+                 "week: mail that it signed may be under way." LIVE_HELP,
+         .examples = "mailkeep dkim key rm example.org 2025a", .run = cli_dkim_key_rm},
+        {"dkim key list", "List the DKIM keys of this server's domains",
+         .args = {{"DOMAIN", CLI_DOMAIN, true}}, .takes_config = true, .has_json = true,
+         .help = "Keys of which the vault or the configuration does not know are shown as such.",
+         .examples = "mailkeep dkim key list", .run = cli_dkim_key_list},
+        {"dkim key record", "Print the records of DKIM keys, or compare them with the DNS",
+         .args = {{"DOMAIN", CLI_DOMAIN}, {"SELECTOR", CLI_ANY, true}},
+         .options = {{"check", NULL, CLI_ANY,
+                      "Look them up; the exit status is 1 unless all are there"},
+                     CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true, .help = "As lines of a zone file.",
+         .examples = "mailkeep dkim key record example.org --check", .run = cli_dkim_key_record},
+        {"dkim rotate", "Replace the keys that sign mail of a domain",
+         .args = {{"DOMAIN", CLI_DOMAIN}},
+         .options = {{"unchecked", NULL, CLI_ANY, "Do not look whether the records are published"},
+                     CLI_RESOLVER_OPTIONS},
+         .takes_config = true, .has_json = true,
+         .help = "In two steps. The first one makes a new key for each that signs, of the same "
+                 "type, "
+                 "and prints the records to publish. The second one, the same command again, looks "
+                 "whether they are published and signs with the new keys from then on. The old "
+                 "keys "
+                 "stay until `mailkeep dkim key rm`." LIVE_HELP,
+         .examples = "mailkeep dkim rotate example.org", .run = cli_dkim_rotate},
         {"dkim verify", "Verify the DKIM signatures of messages", .args = {DKIM_FILES},
-         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true,
+         .has_json = true,
          .help = "The first line of each message begins with the best result of its signatures: "
                  "none, pass, fail, policy, neutral, temperror or permerror. Below it stand each "
                  "signature with its result, and the lookups of keys with their DNSSEC status. The "
@@ -551,7 +604,8 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dkim lookup 2024a example.org", .run = cli_dkim_lookup},
 
         {"arc verify", "Verify the ARC chains of messages", .args = {DKIM_FILES},
-         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true, .has_json = true,
+         .options = {CLI_RESOLVER_OPTIONS, DKIM_AT("Judge as if it was")}, .takes_config = true,
+         .has_json = true,
          .help = "The first line of each message begins with none, pass or fail. Below it stand "
                  "the sets, the newest first, with what each sealer says to have found, and the "
                  "lookups of keys with their DNSSEC status. The exit status is 0 when all chains "

@@ -30,6 +30,12 @@ int cli_at(struct cli *cli, int64_t *ret_s);
 int cli_put_fields(struct cli *cli, const struct cli_message *message, struct slice fields,
                    json_t *messages);
 
+int cli_dkim_key_add(struct cli *cli);
+int cli_dkim_key_rm(struct cli *cli);
+int cli_dkim_key_list(struct cli *cli);
+int cli_dkim_key_sign(struct cli *cli);
+int cli_dkim_key_record(struct cli *cli);
+int cli_dkim_rotate(struct cli *cli);
 int cli_dkim_verify(struct cli *cli);
 int cli_dkim_sign(struct cli *cli);
 int cli_dkim_genkey(struct cli *cli);

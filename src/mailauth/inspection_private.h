@@ -33,7 +33,7 @@ void inspection_task_done(struct inspection_task *task); /* waits, frees; the sa
 struct inspection_zone {
 	struct inspection_task task;
 	struct dns_name zone;
-	struct slice address;          /* of address lists */
+	struct slice address; /* of address lists */
 	const char *address_text;
 	const struct dns_name *domain; /* of domain lists */
 	const struct inspection_env *env;

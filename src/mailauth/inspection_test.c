@@ -243,13 +243,14 @@ static void one_that_fails(void **state)
 	struct outcome o;
 	inspect(&f->env, listed_client, "elsewhere.example", "joe", "football.example.com",
 	        signed_header, "Another body\r\n", 100, &o);
-	assert_string_equal(o.checks, "iprev permerror 192.0.2.9 (insecure)\n"
-	                              "block list listed 192.0.2.9 on bl.example (insecure)\n"
-	                              "spf (HELO) none elsewhere.example (insecure)\n"
-	                              "spf fail football.example.com (secure)\n"
-	                              "dkim fail football.example.com (insecure)\n"
-	                              "block list not-listed football.example.com on dbl.example (insecure)\n"
-	                              "dmarc fail football.example.com (secure)\n");
+	assert_string_equal(o.checks,
+	                    "iprev permerror 192.0.2.9 (insecure)\n"
+	                    "block list listed 192.0.2.9 on bl.example (insecure)\n"
+	                    "spf (HELO) none elsewhere.example (insecure)\n"
+	                    "spf fail football.example.com (secure)\n"
+	                    "dkim fail football.example.com (insecure)\n"
+	                    "block list not-listed football.example.com on dbl.example (insecure)\n"
+	                    "dmarc fail football.example.com (secure)\n");
 	assert_int_equal(o.action, POLICY_REFUSE);
 	outcome_done(&o);
 }

@@ -303,13 +303,15 @@ static const char *failed_text(const struct deciding *d, const char *domain)
 {
 	const struct mailauth_author *author = d->facts->author;
 	if (author && author->kind != MAILAUTH_AUTHOR_FOUND)
-		return arena_printf(d->arena,
-		                    "Refused by the DMARC policy of %s: %s, so nothing shows whose it is",
-		                    domain, mailauth_author_why(author->kind));
-	return arena_printf(d->arena,
-	                    "Refused by the DMARC policy of %s: neither SPF nor DKIM shows that the "
-	                    "message is from there",
-	                    domain);
+		return arena_printf(
+		        d->arena,
+		        "Refused by the DMARC policy of %s: %s, so nothing shows whose it is",
+		        domain, mailauth_author_why(author->kind));
+	return arena_printf(
+	        d->arena,
+	        "Refused by the DMARC policy of %s: neither SPF nor DKIM shows that the "
+	        "message is from there",
+	        domain);
 }
 
 static void dmarc_failed(struct deciding *d, const struct dmarc_result *dmarc)

@@ -24,6 +24,7 @@
 #include "rooms/account_explain.h"
 #include "rooms/account_reports.h"
 #include "rooms/account_submission.h"
+#include "rooms/dkim_signer.h"
 #include "store/store.h"
 #include "text/charset.h"
 #include "vault/ticket.h"
@@ -641,6 +642,7 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	mallopt(M_ARENA_MAX, 2); /* sessions mostly wait: not a heap for each of their threads */
 	store_prepare_process();
 	TRY(warm_tickets());
+	dkim_signer_warm_up();
 	zygote->charsets = text_charsets_warm();
 	TRY(sandbox_filter_new(SANDBOX_ACCOUNT, &zygote->filter));
 	walls->own_dir = zygote->accounts_dir;

@@ -17,6 +17,7 @@
 #include "os/file.h"
 #include "os/log.h"
 #include "queue.pb-c.h"
+#include "rooms/dkim_signer.h"
 #include "rooms/peers.h"
 #include "rooms/spool.h"
 #include "smtp/server.h"
@@ -27,7 +28,7 @@
 #define TRANSACTION_MEMORY ((size_t)4 * 1024 * 1024)
 #define HEADER_MEMORY      ((size_t)8 * 1024 * 1024)
 #define HEADER_MAX         ((uint64_t)1024 * 1024) /* as smtp_server_options_init has it */
-#define PREFIX_MAX         ((size_t)8 * 1024)
+#define PREFIX_MAX         ((size_t)8 * 1024 + DKIM_SIGNER_FIELDS_MAX)
 #define RECIPIENTS_SIZE    ((size_t)96 * 1024) /* packed; IPC_PACKET_MAX with room for the rest */
 #define RECIPIENT_EXTRA    ((size_t)16)        /* what packing adds to one */
 #define REPLY_TEXT_MAX     300
@@ -266,6 +267,45 @@ static struct status make_prefix(struct submission *s, struct message *m)
 	return buf_failed(&m->prefix) || arena_failed(&s->arena)
 	               ? fail(ERR_LIMIT, "header lines are too long")
 	               : ok();
+}
+
+/* ---- signing ---- */
+
+/* By the keys of the author's domain; put on top. */
+static struct status sign(struct submission *s, struct message *m)
+{
+	const struct config_domain *domain =
+	        dkim_signer_domain(s->config->config, s->account, m->header.from.v[0].domain);
+	const struct dkim_signer_message message = {
+	        .prefix = buf_slice(&m->prefix),
+	        .fd = m->fd,
+	        .n_header = (size_t)(m->size - (s->spool.size - m->header.header_size)),
+	        .size = m->size,
+	        .now_s = m->now_s,
+	        .utf8 = m->envelope->mail.params.utf8,
+	        .cid = s->options->cid,
+	};
+	struct buf fields;
+	if (!domain)
+		return ok();
+	buf_init(&fields, PREFIX_MAX);
+	struct status status = dkim_signer_sign(s->options->room, domain, &message, &fields);
+	buf_add(&fields, buf_slice(&m->prefix));
+	buf_reset(&m->prefix);
+	buf_add(&m->prefix, buf_slice(&fields));
+	if (is_ok(status) && buf_failed(&fields))
+		status = fail(ERR_LIMIT, "header lines are too long");
+	buf_done(&fields);
+	return status;
+}
+
+/* Another time is no better for a message that is not fit to be signed. */
+static struct smtp_reply refuse_to_sign(struct submission *s, struct status status)
+{
+	log_error(s->options->cid, "a message cannot be signed", LOG_STATUS(status));
+	if (status.code == ERR_INVALID || status.code == ERR_LIMIT)
+		return words(s, SMTP_REPLY_BAD_MESSAGE, status.why);
+	return smtp_reply(SMTP_REPLY_TRY_LATER);
 }
 
 /* ---- limits ---- */
@@ -507,7 +547,10 @@ static struct smtp_reply prepare(struct submission *s, struct message *m, struct
 		status = rewrite(m, m->size);
 	if (is_ok(status))
 		status = make_prefix(s, m);
-	return is_ok(status) ? smtp_reply(SMTP_REPLY_NONE) : smtp_reply_of_status(status);
+	if (!is_ok(status))
+		return smtp_reply_of_status(status);
+	status = sign(s, m);
+	return is_ok(status) ? smtp_reply(SMTP_REPLY_NONE) : refuse_to_sign(s, status);
 }
 
 static struct smtp_reply send_message(struct submission *s, const struct message *m)

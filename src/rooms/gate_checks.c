@@ -10,11 +10,11 @@
 #include "os/log.h"
 #include "verdict.pb-c.h"
 
-#define CHECK_STACK     ((size_t)192 * 1024)
-#define DECISION_MEMORY ((size_t)16 * 1024 * 1024) /* of one transaction, all targets */
-#define NOTE_MAX        ((size_t)32 * 1024)
+#define CHECK_STACK        ((size_t)192 * 1024)
+#define DECISION_MEMORY    ((size_t)16 * 1024 * 1024) /* of one transaction, all targets */
+#define NOTE_MAX           ((size_t)32 * 1024)
 #define LOGGED_REASONS_MAX 2000u
-#define NOTE_LOOKUPS    40u /* of one check */
+#define NOTE_LOOKUPS       40u /* of one check */
 
 /* ---- beside the session ---- */
 

@@ -6,9 +6,11 @@
 
 #include "account.pb-c.h"
 #include "message/dsn.h"
+#include "message/header.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/log.h"
+#include "rooms/dkim_signer.h"
 #include "smtp/param.h"
 
 #define NOTICE_MEMORY      ((size_t)32 * 1024 * 1024)
@@ -230,6 +232,49 @@ static const char *account_for(const struct config *config, struct slice account
 	return config->postmaster_account ? config->postmaster_account->name.s : NULL;
 }
 
+/* Of a report that we have composed ourselves. */
+static struct status find_header_end(int fd, uint64_t size, struct arena *arena, size_t *ret_n)
+{
+	size_t n = (size_t)MIN(size, (uint64_t)COPY_PIECE);
+	struct message_header_end end = {0};
+	uint8_t *bytes = arena_alloc(arena, n);
+	if (!bytes)
+		return fail(ERR_LIMIT, "no memory for a report");
+	TRY(fd_pread_all(fd, bytes, n, 0, NULL));
+	*ret_n = message_header_end_feed(&end, slice_of(bytes, n));
+	return ok();
+}
+
+/* By the keys of the host's domain, as far as it is one of ours; by the nearest above it else. */
+static struct status sign_report(struct queue_room *q, const struct config *config, int fd,
+                                 uint64_t size, uint64_t cid, struct arena *arena,
+                                 struct slice *ret_signatures)
+{
+	const struct config_domain *domain =
+	        dkim_signer_domain(config, NULL, slice_str(config->hostname_ascii));
+	struct dkim_signer_message message = {
+	        .fd = fd,
+	        .size = size,
+	        .now_s = queue_now_ms() / 1000,
+	        .utf8 = true, /* a report may hold addresses in UTF-8 (RFC 6533) */
+	        .cid = cid,
+	};
+	struct buf fields;
+	*ret_signatures = slice_empty();
+	if (!domain)
+		return ok();
+	TRY(find_header_end(fd, size, arena, &message.n_header));
+	buf_init(&fields, DKIM_SIGNER_FIELDS_MAX);
+	struct status status = dkim_signer_sign(q->room, domain, &message, &fields);
+	if (is_ok(status))
+		*ret_signatures = arena_copy(arena, buf_slice(&fields));
+	buf_done(&fields);
+	if (status.code != ERR_INVALID && status.code != ERR_LIMIT)
+		return status;
+	log_error(cid, "a report is not signed", LOG_STATUS(status)); /* but told all the same */
+	return ok();
+}
+
 static struct status deliver_report(struct queue_room *q, const struct config *config,
                                     const struct queue_notice *notice, int fd, struct arena *arena)
 {
@@ -241,10 +286,13 @@ static struct status deliver_report(struct queue_room *q, const struct config *c
 	TRY(fd_size(fd, &size));
 	memcpy(id, notice->message.uid, sizeof(notice->message.uid));
 	memcpy(id + sizeof(notice->message.uid), &notice->id, sizeof(notice->id));
-	char *prefix = arena_printf(arena, "Return-Path: <>\r\nDelivered-To: %.*s\r\n",
-	                            SLICE_FMT(notice->message.sender));
-	return queue_deliver(q, account, room_new_cid(), slice_of(id, sizeof(id)),
-	                     slice_str(prefix), fd, size);
+	uint64_t cid = room_new_cid();
+	struct slice signatures;
+	TRY(sign_report(q, config, fd, size, cid, arena, &signatures));
+	char *prefix = arena_printf(arena, "Return-Path: <>\r\nDelivered-To: %.*s\r\n%.*s",
+	                            SLICE_FMT(notice->message.sender), SLICE_FMT(signatures));
+	return queue_deliver(q, account, cid, slice_of(id, sizeof(id)), slice_str(prefix), fd,
+	                     size);
 }
 
 static struct status tell(struct queue_room *q, const struct config *config,

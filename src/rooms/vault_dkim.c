@@ -95,13 +95,15 @@ static struct status sign(const struct vault_dkim_call *call, const Door__DkimSi
                           struct arena *arena, Door__VaultReply *reply)
 {
 	uint8_t *signature = arena_alloc(arena, TLS_SIGNATURE_MAX);
+	bool is_ed25519 = false;
 	size_t n = 0;
 	if (request->digest.len != TLS_DIGEST_SIZE || !signature)
 		return fail(ERR_PROTOCOL, "malformed request for a signature");
 	if (!may_sign(call, slice_str(request->domain)))
 		return fail(ERR_DENIED, "the account does not send from this domain");
 	TRY(vault_dkim_sign(call->vault, slice_str(request->domain), slice_str(request->selector),
-	                    request->digest.data, signature, TLS_SIGNATURE_MAX, &n));
+	                    request->digest.data, signature, TLS_SIGNATURE_MAX, &n, &is_ed25519));
+	reply->algorithm = door_string(is_ed25519 ? "ed25519-sha256" : "rsa-sha256");
 	reply->signature = door_binary(slice_of(signature, n));
 	return ok();
 }

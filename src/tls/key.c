@@ -226,6 +226,11 @@ struct status tls_key_sign(const struct tls_key *key, enum tls_sign_scheme schem
 	return ok();
 }
 
+bool tls_key_is_ed25519(const struct tls_key *key)
+{
+	return EVP_PKEY_is_a(key->pkey, "ED25519");
+}
+
 bool tls_key_can_sign_digest(const struct tls_key *key)
 {
 	return EVP_PKEY_is_a(key->pkey, "RSA") || EVP_PKEY_is_a(key->pkey, "ED25519");

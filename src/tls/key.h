@@ -53,6 +53,7 @@ struct status tls_key_to_pem(const struct tls_key *key, struct buf *out);
 bool tls_key_can_sign_digest(const struct tls_key *key);
 struct status tls_key_sign_digest(const struct tls_key *key, const uint8_t digest[TLS_DIGEST_SIZE],
                                   uint8_t *signature, size_t max, size_t *ret_n);
+bool tls_key_is_ed25519(const struct tls_key *key);
 /* DER SubjectPublicKeyInfo. */
 struct status tls_key_public_der(const struct tls_key *key, struct buf *out);
 

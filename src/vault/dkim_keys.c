@@ -365,14 +365,16 @@ struct status vault_dkim_list(struct vault *vault, struct slice domain,
 
 struct status vault_dkim_sign(struct vault *vault, struct slice domain, struct slice selector,
                               const uint8_t digest[TLS_DIGEST_SIZE], uint8_t *signature, size_t max,
-                              size_t *ret_n)
+                              size_t *ret_n, bool *ret_is_ed25519)
 {
 	struct status status = fail(ERR_NOT_FOUND, "the domain has no key for this selector");
 	pthread_rwlock_rdlock(&vault->keys_lock);
 	size_t i = find(vault, domain, selector);
-	if (i < vault->n_dkim_keys)
-		status = tls_key_sign_digest(vault->dkim_keys[i]->key, digest, signature, max,
-		                             ret_n);
+	if (i < vault->n_dkim_keys) {
+		const struct tls_key *key = vault->dkim_keys[i]->key;
+		*ret_is_ed25519 = tls_key_is_ed25519(key);
+		status = tls_key_sign_digest(key, digest, signature, max, ret_n);
+	}
 	pthread_rwlock_unlock(&vault->keys_lock);
 	return status;
 }

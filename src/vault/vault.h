@@ -134,10 +134,10 @@ struct status vault_dkim_list(struct vault *vault, struct slice domain,
                               const struct vault_dkim_info **ret_keys, size_t *ret_n,
                               struct arena *arena);
 /* The signature for a SHA-256: RSASSA-PKCS1-v1_5 (RFC 6376 section 3.3.1), or Ed25519 of the 32
- * bytes (RFC 8463 section 3). */
+ * bytes (RFC 8463 section 3); which of them is told. */
 struct status vault_dkim_sign(struct vault *vault, struct slice domain, struct slice selector,
                               const uint8_t digest[TLS_DIGEST_SIZE], uint8_t *signature, size_t max,
-                              size_t *ret_n);
+                              size_t *ret_n, bool *ret_is_ed25519);
 
 /* --- named secrets --- */
 

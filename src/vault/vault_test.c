@@ -620,9 +620,11 @@ static void assert_signs(struct fixture *f, struct slice domain, struct slice se
 	CLEANUP(arena_done) struct arena arena;
 	uint8_t signature[1024];
 	size_t n, n_signature = 0;
+	bool is_ed25519 = false;
 	arena_init(&arena, (size_t)MIB);
-	struct status status = vault_dkim_sign(f->vault, domain, selector, (const uint8_t *)DIGEST,
-	                                       signature, sizeof(signature), &n_signature);
+	struct status status =
+	        vault_dkim_sign(f->vault, domain, selector, (const uint8_t *)DIGEST, signature,
+	                        sizeof(signature), &n_signature, &is_ed25519);
 	assert_int_equal(status.code, can ? ERR_OK : ERR_NOT_FOUND);
 	assert_true(is_ok(vault_dkim_list(f->vault, domain, &keys, &n, &arena)));
 	bool listed = false;
@@ -632,6 +634,7 @@ static void assert_signs(struct fixture *f, struct slice domain, struct slice se
 			continue;
 		listed = true;
 		assert_true(is_signature(keys[i].public_key, slice_of(signature, n_signature)));
+		assert_int_equal(is_ed25519, n_signature == 64);
 		assert_int_equal(keys[i].created_s, f->clock.now_us / 1000000);
 	}
 	assert_int_equal(listed, can);

@@ -240,6 +240,10 @@ class DnsServer:
     def __enter__(self):
         return self.start()
 
+    def add(self, line):
+        """One more record, from now on."""
+        self.zone._add(words_of(line))
+
     def __exit__(self, *exception):
         self.stop()
 

@@ -74,6 +74,7 @@ def compile_commands():
     if not (BUILD / "tidy" / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD / "tidy"], cwd=tree.TOP, env={**os.environ, "CC": "clang"},
                        check=True, capture_output=True)
+    subprocess.run(["ninja", "-C", BUILD / "tidy", "build.ninja"], capture_output=True)  # there may be new ones
     targets = subprocess.run(["ninja", "-C", BUILD / "tidy", "-t", "targets", "all"], capture_output=True, text=True).stdout
     generated = [line.split(":")[0] for line in targets.splitlines() if re.match(r"\S+\.pb-c\.[ch]:", line)]
     subprocess.run(["ninja", "-C", BUILD / "tidy", *generated], capture_output=True)
