@@ -1,7 +1,7 @@
 /* Printing of Authentication-Results (grammar: authres_parse.c).
  *
  * The payload is made in one line first, in which nothing but printable characters can get; the one
- * writer of header fields folds it. Blanks within quoted strings and comments may become folds,
+ * writer of header fields folds it, between results and where lines get long. Blanks within quoted strings and comments may become folds,
  * too: unfolding gives them back (RFC 5322 section 3.2.2).
  */
 #include "mailauth/authres.h"
@@ -148,7 +148,7 @@ static bool add_result(const struct authres_result *result, bool utf8, struct bu
 	if (!authres_is_keyword(result->method) || !authres_is_keyword(result->result) ||
 	    result->n_properties > AUTHRES_PROPERTIES_MAX)
 		return false;
-	buf_printf(out, "; %.*s", SLICE_FMT(result->method));
+	buf_printf(out, " %.*s", SLICE_FMT(result->method));
 	if (result->version > 1)
 		buf_printf(out, "/%" PRIu32, result->version);
 	buf_printf(out, "=%.*s", SLICE_FMT(result->result));
@@ -171,7 +171,8 @@ static bool add_result(const struct authres_result *result, bool utf8, struct bu
 	return true;
 }
 
-static bool add_payload(const struct authres *authres, unsigned instance, struct buf *out)
+/* ends: of the id and of each result, with the semicolons behind them; n_results + 1. */
+static bool add_payload(const struct authres *authres, unsigned instance, struct buf *out, size_t *ends)
 {
 	if (authres->id.n == 0 || !is_writable(authres->id, authres->utf8) ||
 	    authres->n_results > AUTHRES_RESULTS_MAX || instance > AUTHRES_INSTANCE_MAX)
@@ -181,25 +182,45 @@ static bool add_payload(const struct authres *authres, unsigned instance, struct
 	add_value(authres->id, out);
 	if (authres->version > 0)
 		buf_printf(out, " %" PRIu32, authres->version);
-	if (authres->n_results == 0)
-		buf_add_str(out, "; none");
-	for (size_t i = 0; i < authres->n_results; i++)
+	buf_add_str(out, authres->n_results == 0 ? "; none" : ";");
+	ends[0] = out->n;
+	for (size_t i = 0; i < authres->n_results; i++) {
 		if (!add_result(&authres->results[i], authres->utf8, out))
 			return false;
+		buf_add_str(out, i + 1 < authres->n_results ? ";" : "");
+		ends[i + 1] = out->n;
+	}
 	return true;
+}
+
+/* Several results stand in a line each, for people. */
+static void compose(struct message_compose *c, const char *field_name, struct slice payload,
+                    const size_t *ends, size_t n_results)
+{
+	struct slice lines[AUTHRES_RESULTS_MAX + 1];
+	size_t at = 0;
+	for (size_t i = 0; i <= n_results; i++) {
+		lines[i] = slice_sub(payload, at, ends[i] - at);
+		at = ends[i];
+	}
+	if (n_results > 1)
+		message_compose_lines(c, field_name, lines, n_results + 1);
+	else
+		message_compose_structured(c, field_name, payload);
 }
 
 struct status authres_print(const struct authres *authres, const char *field_name,
                             unsigned instance, struct buf *out)
 {
-	struct message_compose compose;
+	struct message_compose c;
 	struct buf payload;
+	size_t ends[AUTHRES_RESULTS_MAX + 1];
 	struct status status = fail(ERR_INVALID, "not what Authentication-Results can say");
 	buf_init(&payload, PAYLOAD_MAX);
-	if (add_payload(authres, instance, &payload)) {
-		message_compose_init(&compose, out, authres->utf8);
-		message_compose_structured(&compose, field_name, buf_slice(&payload));
-		status = message_compose_status(&compose);
+	if (add_payload(authres, instance, &payload, ends)) {
+		message_compose_init(&c, out, authres->utf8);
+		compose(&c, field_name, buf_slice(&payload), ends, authres->n_results);
+		status = message_compose_status(&c);
 	}
 	buf_done(&payload);
 	return status;

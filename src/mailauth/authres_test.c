@@ -327,10 +327,10 @@ static void fields_are_printed(void **state)
 	authres.results = results;
 	authres.n_results = 2;
 	check_print(&authres,
-	            "Authentication-Results: mx.example.org 1; dmarc=pass (dnssec secure)\r\n"
-	            " header.from=example.com; x/2=fail reason=\"no \\\"such\\\" (thing)\"\r\n"
-	            " policy.iprev=\"2001:db8::1\" header.i=@example.com smtp.mailfrom=\"a\r\n"
-	            " \\\"b\"@c.example header.b=\"a/+=\"\r\n");
+	            "Authentication-Results: mx.example.org 1;\r\n"
+	            " dmarc=pass (dnssec secure) header.from=example.com;\r\n"
+	            " x/2=fail reason=\"no \\\"such\\\" (thing)\" policy.iprev=\"2001:db8::1\"\r\n"
+	            " header.i=@example.com smtp.mailfrom=\"a \\\"b\"@c.example header.b=\"a/+=\"\r\n");
 	authres.id = SLICE("an id; (x)");
 	authres.n_results = 0;
 	check_print(&authres, "Authentication-Results: \"an id; (x)\" 1; none\r\n");

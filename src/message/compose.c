@@ -100,12 +100,22 @@ static void add_words(struct message_compose *c, struct slice value)
 	}
 }
 
-void message_compose_structured(struct message_compose *c, const char *name, struct slice value)
+void message_compose_lines(struct message_compose *c, const char *name, const struct slice *parts,
+                           size_t n_parts)
 {
 	begin(c, name);
-	if (check(c, value))
-		add_words(c, value);
+	for (size_t i = 0; i < n_parts; i++) {
+		if (i > 0)
+			c->column = MESSAGE_LINE_FOLD + 1;
+		if (check(c, parts[i]))
+			add_words(c, parts[i]);
+	}
 	end(c);
+}
+
+void message_compose_structured(struct message_compose *c, const char *name, struct slice value)
+{
+	message_compose_lines(c, name, &value, 1);
 }
 
 /* Encoded words hold their folds already. */

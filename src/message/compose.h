@@ -26,6 +26,10 @@ void message_compose_init(struct message_compose *compose, struct buf *out, bool
 void message_compose_structured(struct message_compose *compose, const char *name,
                                 struct slice value);
 
+/* The same in parts, each of which begins a line. */
+void message_compose_lines(struct message_compose *compose, const char *name,
+                           const struct slice *parts, size_t n_parts);
+
 /* Text for people (Subject): UTF-8, as encoded words where it must be. */
 void message_compose_text(struct message_compose *compose, const char *name, struct slice text);
 

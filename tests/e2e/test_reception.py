@@ -301,7 +301,7 @@ class Reception(harness.ServerCase):
         text = self.mailkeep("message", "explain", "--config", self.server.data / "config", "me", "--message-id",
                              "<explained@client.test>")
         self.assertRegex(text, r"^Inbox, UID \d+: explained\n")
-        self.assertIn("\naccept\n", text)
+        self.assertIn("\naccepted\n", text)
         self.assertIn("looked up _dmarc.secure.test TXT: 1 record, secure", text)
         for words, complaint in ((["nobody"], "no such account"), (["me", "9999999"], "no message with this UID"),
                                  (["me", "x"], "no UID"), (["me", "--mailbox", "Nope"], "no such mailbox"),
