@@ -113,7 +113,8 @@ static void print_verdict(const Door__Verdict *v, struct buf *out)
 	print_line("TLS", v->tls[0] ? v->tls : "none", out);
 	print_line("log", v->cid, out);
 	buf_add_str(out, "\n");
-	add(slice_eq_str(slice_str(v->decision), "quarantine") ? "put with the junk" : "accepted", out);
+	add(slice_eq_str(slice_str(v->decision), "quarantine") ? "put with the junk" : "accepted",
+	    out);
 	buf_add_str(out, "\n");
 	for (size_t i = 0; i < v->n_reasons; i++) {
 		buf_add_str(out, "  ");

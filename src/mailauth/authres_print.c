@@ -1,8 +1,8 @@
 /* Printing of Authentication-Results (grammar: authres_parse.c).
  *
  * The payload is made in one line first, in which nothing but printable characters can get; the one
- * writer of header fields folds it, between results and where lines get long. Blanks within quoted strings and comments may become folds,
- * too: unfolding gives them back (RFC 5322 section 3.2.2).
+ * writer of header fields folds it, between results and where lines get long. Blanks within quoted
+ * strings and comments may become folds, too: unfolding gives them back (RFC 5322 section 3.2.2).
  */
 #include "mailauth/authres.h"
 
@@ -172,7 +172,8 @@ static bool add_result(const struct authres_result *result, bool utf8, struct bu
 }
 
 /* ends: of the id and of each result, with the semicolons behind them; n_results + 1. */
-static bool add_payload(const struct authres *authres, unsigned instance, struct buf *out, size_t *ends)
+static bool add_payload(const struct authres *authres, unsigned instance, struct buf *out,
+                        size_t *ends)
 {
 	if (authres->id.n == 0 || !is_writable(authres->id, authres->utf8) ||
 	    authres->n_results > AUTHRES_RESULTS_MAX || instance > AUTHRES_INSTANCE_MAX)

@@ -326,11 +326,12 @@ static void fields_are_printed(void **state)
 	check_print(&authres, "Authentication-Results: mx.example.org 1; none\r\n");
 	authres.results = results;
 	authres.n_results = 2;
-	check_print(&authres,
-	            "Authentication-Results: mx.example.org 1;\r\n"
-	            " dmarc=pass (dnssec secure) header.from=example.com;\r\n"
-	            " x/2=fail reason=\"no \\\"such\\\" (thing)\" policy.iprev=\"2001:db8::1\"\r\n"
-	            " header.i=@example.com smtp.mailfrom=\"a \\\"b\"@c.example header.b=\"a/+=\"\r\n");
+	check_print(
+	        &authres,
+	        "Authentication-Results: mx.example.org 1;\r\n"
+	        " dmarc=pass (dnssec secure) header.from=example.com;\r\n"
+	        " x/2=fail reason=\"no \\\"such\\\" (thing)\" policy.iprev=\"2001:db8::1\"\r\n"
+	        " header.i=@example.com smtp.mailfrom=\"a \\\"b\"@c.example header.b=\"a/+=\"\r\n");
 	authres.id = SLICE("an id; (x)");
 	authres.n_results = 0;
 	check_print(&authres, "Authentication-Results: \"an id; (x)\" 1; none\r\n");
