@@ -6,16 +6,18 @@
  * a queue that was killed before it could, the last ends are kept in memory (courier_memory.h).
  * When this room ends, the queue asks its successor.
  *
- * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges. Holds
- * the message under way, connections, for a moment the password of a transport, and an open
- * descriptor of the system's certificates of authorities; it can open no file. Connects by TCP to
- * port 25 and the ports of the configured transports. An intruder gains what is being delivered
- * while they hold it, and the secrets of transports.
+ * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges,
+ * policies by HTTPS. Holds the message under way, connections, for a moment the password of a
+ * transport, and an open descriptor of the system's certificates of authorities; it can open no
+ * file. Connects by TCP to port 25, the ports of the configured transports, and 443 for policies
+ * (MTA-STS). An intruder gains what is being delivered while they hold it, and the secrets of
+ * transports.
  *
  * Limits: ATTEMPTS_MAX attempts at a time (the queue's own limit is lower), those of courier.h.
  */
 #include "rooms/courier.h"
 
+#include "dns/cache.h"
 #include "ipc/request.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -36,7 +38,8 @@
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define SECRET_TIMEOUT_MS 10000
 #define CA_FILE_MAX       ((size_t)1024 * 1024)
-#define PORTS_MAX         (CONFIG_TRANSPORTS_MAX + 1u)
+#define PORTS_MAX         (CONFIG_TRANSPORTS_MAX + 2u)
+#define HTTPS_PORT        443
 #define DRAIN_S           60 /* attempts may end within it when the room must start anew */
 
 struct courier_room {
@@ -44,6 +47,9 @@ struct courier_room {
 	struct courier *courier;
 	struct courier_memory *memory;
 	struct courier_options options;
+	struct dns_cache *dns_cache;
+	struct resolver_client behind; /* of what no attempt waits for */
+	struct dns_cached behind_cached;
 	int bundle_fd;
 	struct arena files; /* the transports' own `ca` files, until begin */
 	struct own_ca *own_cas;
@@ -108,7 +114,7 @@ static void log_attempt(const struct courier_work *work, const Door__CourierRepl
 
 /* Those recipients that an attempt has ended for already are not tried again. */
 static void run_claimed(const struct courier_work *work, const struct config *config,
-                        struct resolver_client *resolver, struct arena *arena,
+                        const struct dns_resolver *resolver, struct arena *arena,
                         Door__CourierReply *ret_reply)
 {
 	Door__Status *good = ARENA_NEW(arena, Door__Status);
@@ -120,7 +126,7 @@ static void run_claimed(const struct courier_work *work, const struct config *co
 	const struct courier_job job = {
 	        .cid = work->packet.cid,
 	        .config = config,
-	        .resolver = &resolver->resolver,
+	        .resolver = resolver,
 	        .attempt = &claim.rest,
 	        .body_fd = work->body_fd,
 	};
@@ -137,12 +143,14 @@ static void run_attempt(void *context)
 	struct courier_room *state = work->state;
 	struct room_config *config = room_config_get(state->room);
 	struct resolver_client resolver;
+	struct dns_cached cached;
 	struct arena arena;
 	Door__CourierReply reply;
 	int64_t began_ms = clock_monotonic_ms(clock_real());
 	arena_init(&arena, COURIER_ARENA_MAX);
 	resolver_client_init(&resolver, state->room, work->packet.cid);
-	run_claimed(work, config->config, &resolver, &arena, &reply);
+	dns_cached_init(&cached, state->dns_cache, &resolver.resolver);
+	run_claimed(work, config->config, &cached.resolver, &arena, &reply);
 	log_attempt(work, &reply, began_ms);
 	if (reply.status)
 		(void)door_answer(work->channel, &work->packet, &reply.base, NULL, 0);
@@ -324,6 +332,9 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	walls->n_keep_fds = 2;
 	walls->chroot = false; /* it has no directory, and may open nothing */
 	add_port(state, 25);
+	add_port(state, HTTPS_PORT);
+	if (!https_warm_up())
+		return fail(ERR_TLS, "libcurl cannot be set up");
 	for (size_t i = 0; i < transports->n; i++)
 		add_port(state, transports->v[i].port); /* of a proxy, for socks */
 	walls->connect_ports = state->ports;
@@ -341,9 +352,14 @@ static struct status begin(struct room *room)
 	        .clock = clock_real(),
 	        .bundle_fd = state->bundle_fd,
 	        .secret = get_secret,
+	        .fetcher = &https_by_curl,
 	        .context = state,
 	};
 	room_random(&options.key, sizeof(options.key));
+	state->dns_cache = dns_cache_new(DNS_CACHE_SIZE_DEFAULT, options.key, clock_real());
+	resolver_client_init(&state->behind, room, 0);
+	dns_cached_init(&state->behind_cached, state->dns_cache, &state->behind.resolver);
+	options.resolver = &state->behind_cached.resolver;
 	state->courier = courier_new(&options);
 	state->memory = courier_memory_new(options.key);
 	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)

@@ -1,5 +1,8 @@
 /* One delivery attempt: a message to the recipients of one destination, by one transport.
  *
+ * Mail is guarded on its way as the recipient's domain, the message and the config demand
+ * (delivery/guard.h; courier_guard.c).
+ *
  * What the room adds is around it: the door, threads, the config, the resolver, the vault. So the
  * same code runs in a test program against servers of a test's own.
  *
@@ -15,6 +18,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "delivery/mtasts_find.h"
 #include "dns/resolver.h"
 #include "os/clock.h"
 
@@ -45,6 +49,14 @@ struct courier_options {
 	/* The secret of that name, into the arena; the caller wipes it. */
 	struct status (*secret)(void *context, uint64_t cid, struct slice name, struct arena *arena,
 	                        struct slice *ret_secret);
+	/* How policies of MTA-STS are fetched; NULL: none are looked for. And where they are kept;
+	 * NULL: nowhere. */
+	const struct https_fetcher *fetcher;
+	const struct mtasts_store *sts_store;
+	/* For lookups that no attempt waits for; NULL: there are none. */
+	const struct dns_resolver *resolver;
+	/* Takes what is to be told in TLS reports; copies it. NULL: nothing is. */
+	void (*report)(void *context, const struct delivery_tls_facts *facts);
 	void *context;
 };
 

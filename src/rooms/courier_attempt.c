@@ -12,8 +12,9 @@
  * the message makes it temporary. The first attempt's refusal by policy (x.7.y) over IPv6 of a host
  * that has IPv4 too, or the other way round, is temporary: the other family is tried next.
  *
- * In clear as the last resort (RFC 7435): only when the policy is opportunistic and the handshake
- * failed; on a new connection to the same host.
+ * A host whose guard does not let mail go there (a TLSA lookup that failed, an MTA-STS policy that
+ * does not name it) is passed over. In clear as the last resort (RFC 7435): only where nothing
+ * demands TLS and the handshake failed; on a new connection to the same host.
  *
  * Limits: COURIER_RECIPIENTS_MAX, COURIER_NEW_HOST_MS, ROUNDS_MAX connections to one host.
  */
@@ -127,12 +128,13 @@ static bool has_both_families(const struct delivery_ip *ips, size_t n)
 	return false;
 }
 
-/* A host that has its chance. Its addresses are looked up when a connection is to be made: a kept
- * one needs none. */
+/* A host that has its chance. What guards it is looked up before a kept connection may be used,
+ * too: its records may have changed. */
 struct chance {
 	const struct delivery_host *host;
 	struct courier_target target;
 	struct delivery_addresses *addresses; /* NULL: not looked up */
+	struct delivery_guard *guard;         /* the same */
 };
 
 static bool find_addresses(struct courier_attempt *a, struct chance *chance)
@@ -253,6 +255,15 @@ static bool is_late(const struct courier_attempt *a)
 	return clock_monotonic_ms(a->courier->options.clock) - a->began_ms > COURIER_NEW_HOST_MS;
 }
 
+static bool may_go_clear(const struct courier_attempt *a, const struct courier_target *target,
+                         const struct courier_failure *failure)
+{
+	return !target->in_clear && failure->session.progress == DELIVERY_TLS_NO_HANDSHAKE &&
+	       delivery_security_judge(&target->guard->security, failure->session.progress, false)
+	                       .next == DELIVERY_AGAIN_IN_CLEAR &&
+	       !is_late(a);
+}
+
 static struct courier_connection *connect_to(struct courier_attempt *a,
                                              const struct courier_target *target)
 {
@@ -260,18 +271,20 @@ static struct courier_connection *connect_to(struct courier_attempt *a,
 	int64_t started_ms = clock_now_us(a->courier->options.clock) / 1000;
 	struct courier_connection *c =
 	        courier_connect(a->courier, a->job, target, a->arena, &failure);
+	if (!target->in_clear)
+		courier_report_session(a, target->guard, c ? &c->session_facts : &failure.session);
 	if (c)
 		return c;
-	courier_record_host(a, target->host, failure.address, failure.tls_text, started_ms,
+	courier_record_host(a, target->host, failure.session.address, failure.tls_text, started_ms,
 	                    failure.outcome.why);
-	if (failure.tls_failed && target->policy == COURIER_OPPORTUNISTIC && !is_late(a)) {
+	if (may_go_clear(a, target, &failure)) {
 		struct courier_target clear = *target;
-		clear.policy = COURIER_CLEAR;
+		clear.in_clear = true;
 		return connect_to(a, &clear); /* which has no handshake to fail */
 	}
 	a->busy = a->busy || failure.outcome.code == 421;
 	offer_all(a, &failure.outcome, courier_keep(a, target->host),
-	          courier_keep(a, failure.address));
+	          courier_keep(a, failure.session.address));
 	return NULL;
 }
 
@@ -291,16 +304,42 @@ static bool has_addresses(struct courier_attempt *a, struct chance *chance)
 	return false;
 }
 
+/* Whether mail may go to the host at all, and how; false, and told, when it may not. */
+static bool is_open(struct courier_attempt *a, struct chance *chance)
+{
+	static const struct courier_session nothing = {.why = ""};
+	const char *name = chance->host->name;
+	struct delivery_guard *guard =
+	        courier_guard_host(a, chance->host, chance->addresses, chance->target.port);
+	if (!guard) {
+		give_up(a, "4.3.0", "too little memory for what guards %s", name);
+		return false;
+	}
+	chance->guard = guard;
+	chance->target.guard = guard;
+	if (guard->security.way == DELIVERY_WAY_OPEN)
+		return true;
+	const char *why = arena_printf(a->arena, "%s: %s", name, guard->security.why);
+	struct smtp_outcome o = outcome_of(a, guard->security.enhanced, why ? why : "");
+	courier_record_host(a, name, "", "none", clock_now_us(a->courier->options.clock) / 1000,
+	                    o.why);
+	courier_report_session(a, guard, &nothing);
+	offer_all(a, &o, courier_keep(a, name), "");
+	return false;
+}
+
 /* The host has its chance at all who are left. */
 static void serve_host(struct courier_attempt *a, struct chance *chance)
 {
 	char key[COURIER_KEY_MAX];
+	if (!has_addresses(a, chance) || !is_open(a, chance))
+		return;
 	courier_key(&chance->target, key);
 	struct courier_connection *c = courier_pool_take(a->courier, key);
 	for (size_t i = 0; i < ROUNDS_MAX && !all_judged(a); i++) {
 		if (i > 0 && is_late(a))
 			break;
-		if (!c && has_addresses(a, chance))
+		if (!c)
 			c = connect_to(a, &chance->target);
 		if (!c)
 			return;
@@ -337,10 +376,10 @@ static void make_target(const struct courier_attempt *a, const char *host,
 	*target = (struct courier_target){
 	        .transport = t,
 	        .host = host,
-	        .tls_name = is_single(a) ? t->tls_name_ascii : host,
+	        .tls_name = is_single(a) ? t->tls_name_ascii : NULL,
 	        .ehlo_name = t ? t->ehlo_ascii : a->job->config->hostname_ascii,
 	        .port = port_of(a),
-	        .policy = a->policy,
+	        .implicit = is_single(a) && t->tls == CONFIG_TLS_IMPLICIT,
 	        .until_ms = a->until_ms,
 	        .proxy_ips = a->proxy_ips,
 	        .n_proxy_ips = a->n_proxy_ips,
@@ -365,7 +404,7 @@ static void prefer_connected(struct courier_attempt *a, struct delivery_hosts *h
 		char key[COURIER_KEY_MAX];
 		struct courier_target target;
 		make_target(a, hosts->v[i].name, &target);
-		courier_key(&target, key);
+		courier_host_key(&target, key);
 		if (!courier_pool_has(a->courier, key))
 			continue;
 		struct delivery_host chosen = hosts->v[i];
@@ -373,20 +412,6 @@ static void prefer_connected(struct courier_attempt *a, struct delivery_hosts *h
 		hosts->v[0] = chosen;
 		return;
 	}
-}
-
-/* RFC 8689 section 4.2.1: the way from the domain to its host must be authenticated, too. */
-static bool mx_is_trusted(struct courier_attempt *a, const struct delivery_hosts *hosts)
-{
-	/* Without MX and alias the certificate is that of the domain itself. */
-	bool is_itself = !hosts->has_mx && strcmp(hosts->expanded, hosts->domain) == 0;
-	if (!a->in->require_tls || is_itself || hosts->security == DNS_SECURE)
-		return true;
-	give_up(a, "5.7.30",
-	        "the message asks for verified TLS all the way (REQUIRETLS), but the names of %s's "
-	        "mail servers are not signed (DNSSEC)",
-	        hosts->domain);
-	return false;
 }
 
 static void run_direct(struct courier_attempt *a)
@@ -397,11 +422,15 @@ static void run_direct(struct courier_attempt *a)
 		return;
 	}
 	if (hosts->outcome != DELIVERY_HOSTS_FOUND) {
+		courier_report_lookup(a, hosts);
 		give_up(a, hosts->enhanced, "%s", hosts->why);
 		return;
 	}
-	if (!mx_is_trusted(a, hosts))
+	a->hosts_found = hosts;
+	if (!courier_find_policy(a)) {
+		give_up(a, "4.3.0", "too little memory for the policy of %s", a->in->domain);
 		return;
+	}
 	prefer_connected(a, hosts);
 	for (size_t i = 0; i < hosts->n && !all_judged(a); i++) {
 		if (i > 0 && is_late(a))
@@ -486,22 +515,20 @@ static uint32_t pick(void *context, uint32_t bound)
 	return number % bound;
 }
 
-/* By the transport; a message with REQUIRETLS raises it. */
-static enum courier_policy policy_of(const struct courier_attempt *a)
+/* What the transport demands of TLS, whatever the recipient's domain does. */
+static enum delivery_floor floor_of(const struct config_transport *transport)
 {
-	enum config_tls_policy tls = a->transport ? a->transport->tls : CONFIG_TLS_OPPORTUNISTIC;
-	switch (tls) {
+	switch (transport ? transport->tls : CONFIG_TLS_OPPORTUNISTIC) {
 	case CONFIG_TLS_NONE:
-		return COURIER_CLEAR;
+		return DELIVERY_FLOOR_CLEAR;
 	case CONFIG_TLS_DEFAULT:
 	case CONFIG_TLS_OPPORTUNISTIC:
-		return a->in->require_tls ? COURIER_VERIFIED : COURIER_OPPORTUNISTIC;
+		return DELIVERY_FLOOR_OPPORTUNISTIC;
 	case CONFIG_TLS_REQUIRED:
-		return COURIER_VERIFIED;
 	case CONFIG_TLS_IMPLICIT:
-		return COURIER_IMPLICIT;
+		return DELIVERY_FLOOR_VERIFIED;
 	}
-	return COURIER_VERIFIED;
+	return DELIVERY_FLOOR_VERIFIED;
 }
 
 static void make_message(struct courier_attempt *a)
@@ -542,13 +569,6 @@ static void run_fail(struct courier_attempt *a)
 
 static void run(struct courier_attempt *a)
 {
-	if (a->in->require_tls && a->policy == COURIER_CLEAR) {
-		give_up(a, "5.7.30",
-		        "the message asks for verified TLS all the way (REQUIRETLS), but transport "
-		        "`%s` uses none",
-		        a->transport->name.s);
-		return;
-	}
 	if (!a->transport || a->transport->kind == CONFIG_TRANSPORT_DIRECT)
 		run_direct(a);
 	else if (a->transport->kind == CONFIG_TRANSPORT_FAIL)
@@ -579,6 +599,7 @@ static struct status prepare(struct courier_attempt *a)
 	a->rcpts = ARENA_ARRAY(a->arena, a->in->n_recipients, struct courier_rcpt);
 	a->outcomes = ARENA_ARRAY(a->arena, a->in->n_recipients, Door__RecipientOutcome);
 	a->outcome_list = ARENA_ARRAY(a->arena, a->in->n_recipients, Door__RecipientOutcome *);
+	a->facts = ARENA_NEW(a->arena, struct delivery_tls_facts);
 	if (arena_failed(a->arena))
 		return fail(ERR_LIMIT, "too many recipients for one attempt");
 	a->n_rcpts = a->in->n_recipients;
@@ -595,7 +616,7 @@ static struct status prepare(struct courier_attempt *a)
 	a->query.chance = pick;
 	if (a->transport)
 		a->query.families = (enum delivery_families)a->transport->family;
-	a->policy = policy_of(a);
+	a->floor = floor_of(a->transport);
 	find_ourselves(a);
 	make_message(a);
 	return ok();
@@ -625,8 +646,10 @@ void courier_run(struct courier *courier, const struct courier_job *job, struct 
 		give_up(a, "4.3.5", "there is no transport `%s` any more", a->in->transport);
 		status = ok();
 	}
-	if (is_ok(status))
+	if (is_ok(status)) {
+		courier_report_all(a);
 		courier_fill_reply(a, ret_reply);
+	}
 	if (!said)
 		return;
 	door__status__init(said);

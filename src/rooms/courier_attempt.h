@@ -24,7 +24,10 @@ struct courier_attempt {
 	struct delivery_query query;
 	struct delivery_ip own_ips[COURIER_OWN_MAX];
 	const char *own_names[COURIER_OWN_MAX];
-	enum courier_policy policy;
+	enum delivery_floor floor;                /* of TLS, by the transport */
+	const struct delivery_hosts *hosts_found; /* NULL: the config names the host */
+	const struct mtasts_found *sts;           /* NULL: not looked for */
+	struct delivery_tls_facts *facts;
 	struct delivery_ip proxy_ips[DELIVERY_ADDRESSES_MAX];
 	size_t n_proxy_ips;
 	struct courier_rcpt *rcpts;
@@ -47,8 +50,6 @@ struct courier_attempt {
 const char *courier_keep(struct courier_attempt *a, const char *text);
 /* The same of at most max bytes, cut between characters, valid UTF-8 without NUL. */
 char *courier_text(struct courier_attempt *a, struct slice text, size_t max);
-/* The same of at most max bytes, cut between characters, valid UTF-8 without NUL. */
-char *courier_text(struct courier_attempt *a, struct slice text, size_t max);
 
 /* Adds an entry to the record of hosts, and logs it. started_ms: unix. */
 void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
@@ -59,3 +60,19 @@ void courier_record_sent(struct courier_attempt *a, const struct courier_connect
 
 /* All that came of it. Cannot fail: what it needs was there before anything was sent. */
 void courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply);
+
+/* --- courier_guard.c --- */
+
+/* Looks for the domain's MTA-STS policy; may block for a fetch. False: too little memory. */
+bool courier_find_policy(struct courier_attempt *a);
+/* What guards mail to a host with addresses. NULL: too little memory. */
+struct delivery_guard *courier_guard_host(struct courier_attempt *a,
+                                          const struct delivery_host *host,
+                                          const struct delivery_addresses *addresses,
+                                          uint16_t port);
+/* Facts for TLS reports: of a lookup for the domain's hosts that failed, of a session, and all of
+ * them handed on. */
+void courier_report_lookup(struct courier_attempt *a, const struct delivery_hosts *hosts);
+void courier_report_session(struct courier_attempt *a, const struct delivery_guard *guard,
+                            const struct courier_session *session);
+void courier_report_all(struct courier_attempt *a);

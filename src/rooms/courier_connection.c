@@ -1,15 +1,12 @@
-/* A connection to one host: TCP (directly or through a SOCKS5 proxy), greeting, TLS as the policy
- * wants it, login where the transport has one.
+/* A connection to one host: TCP (directly or through a SOCKS5 proxy), greeting, TLS as the guard of
+ *the host wants it (delivery/security.h), login where the transport has one.
  *
- *	clear          never TLS
- *	opportunistic  STARTTLS where it is announced, whatever the certificate; what was found out
- *	               about it is recorded (RFC 7435). A refusal of the command goes on in clear, a
- *	               failed handshake ends the connection: the caller may make another, in clear
- *	verified       STARTTLS, asked for even when it is not announced, and a certificate that is
- *	               good for the host's name; or no connection
- *	implicit       the same, TLS from the first byte (RFC 8314 section 3.3)
- *
- * DANE (RFC 7672) will be a policy here, chosen by the caller from what the DNS says of the host.
+ *	never      no TLS
+ *	may        STARTTLS where it is announced, whatever the certificate; what was found out
+ *about it is recorded (RFC 7435). A refusal of the command goes on in clear, a failed handshake
+ *ends the connection: the caller may make another, in clear must       STARTTLS, asked for even
+ *when it is not announced, and a certificate that is good by TLSA records or authorities, whichever
+ *is demanded; or no connection implicit   the same, TLS from the first byte (RFC 8314 section 3.3)
  *
  * Limits: COURIER_CONNECT_MS, COURIER_PROXY_MS; the timeouts of smtp/client.h.
  */
@@ -37,11 +34,36 @@ struct maker {
 	struct tls_client *client; /* NULL: no TLS */
 };
 
+void courier_host_key(const struct courier_target *target, char key[COURIER_KEY_MAX])
+{
+	snprintf(key, COURIER_KEY_MAX, "%s|%s|%u|",
+	         target->transport ? target->transport->name.s : "", target->host, target->port);
+}
+
+/* Of the records that were demanded: other records, other connections. */
+static uint64_t records_hash(const struct tls_dane *dane)
+{
+	static const struct hash_key no_secret;
+	uint64_t hash = 0;
+	for (size_t i = 0; i < dane->n_records; i++) {
+		const struct tls_tlsa *record = &dane->records[i];
+		uint64_t kind = (uint64_t)record->usage << 16 | (uint64_t)record->selector << 8 |
+		                record->matching;
+		hash = (hash ^ hash_slice(no_secret, record->bytes)) * 31 + kind;
+	}
+	return hash;
+}
+
 void courier_key(const struct courier_target *target, char key[COURIER_KEY_MAX])
 {
-	snprintf(key, COURIER_KEY_MAX, "%s|%s|%u|%u|%s",
-	         target->transport ? target->transport->name.s : "", target->host, target->port,
-	         (unsigned)target->policy, target->tls_name);
+	const struct delivery_guard *guard = target->guard;
+	const struct delivery_security *security = &guard->security;
+	courier_host_key(target, key);
+	size_t n = strlen(key);
+	snprintf(key + n, COURIER_KEY_MAX - n, "%s|%u%u%u%u%u|%" PRIx64,
+	         target->tls_name ? target->tls_name : "", target->implicit, target->in_clear,
+	         (unsigned)security->tls, security->pkix_required, security->dane_required,
+	         security->dane_required ? records_hash(&guard->dane.tls) : 0);
 }
 
 /* --- failures --- */
@@ -89,14 +111,17 @@ static void note_address(struct maker *m, const struct delivery_ip *ip,
 
 /* --- TCP --- */
 
+static bool has_tls(const struct courier_target *target)
+{
+	return !target->in_clear && target->guard->security.tls != DELIVERY_TLS_NEVER;
+}
+
 static void begin_stream(struct maker *m, int fd)
 {
 	struct courier_connection *c = m->connection;
-	const struct tls_target target = {
-	        .name = c->tls_name,
-	        .verified = m->target->policy >= COURIER_VERIFIED,
-	        .session = c->session,
-	};
+	struct tls_target target = delivery_guard_target(m->target->guard, c->session);
+	if (m->target->tls_name)
+		target.name = target.pkix_name = c->tls_name;
 	tls_client_stream_init(&c->stream, fd, m->client, &target);
 }
 
@@ -127,7 +152,8 @@ static void set_address(struct maker *m, const struct delivery_ip *ip)
 {
 	m->connection->ip = *ip;
 	delivery_ip_print(ip, m->connection->address);
-	memcpy(m->failure->address, m->connection->address, sizeof(m->failure->address));
+	memcpy(m->connection->session_facts.address, m->connection->address,
+	       sizeof(m->connection->address));
 }
 
 static bool open_direct(struct maker *m)
@@ -233,13 +259,14 @@ static void describe_tls(struct courier_connection *c)
 {
 	const struct stream_tls *tls = &c->stream.t.stream.tls;
 	struct tls_verdict verdict = tls_client_stream_verdict(&c->stream);
-	c->verified = verdict.verified;
-	if (verdict.verified)
-		snprintf(c->tls_text, sizeof(c->tls_text), "%s %s, certificate verified",
-		         tls->version, tls->cipher);
-	else
-		snprintf(c->tls_text, sizeof(c->tls_text), "%s %s, certificate not verified: %s",
-		         tls->version, tls->cipher, verdict.why);
+	const char *by = verdict.dane.good && verdict.pkix.good
+	                         ? "verified by TLSA records (DANE) and authorities"
+	                 : verdict.dane.good ? "verified by TLSA records (DANE)"
+	                 : verdict.pkix.good ? "certificate verified"
+	                                     : "certificate not verified: ";
+	c->verified = verdict.dane.good || verdict.pkix.good;
+	snprintf(c->tls_text, sizeof(c->tls_text), "%s %s, %s%s", tls->version, tls->cipher, by,
+	         c->verified ? "" : verdict.why);
 }
 
 static struct status start_tls(void *context, struct stream *stream, int timeout_ms)
@@ -274,9 +301,21 @@ static size_t get_bindings(void *context, struct sasl_binding bindings[SASL_BIND
 	return n;
 }
 
+/* How far it came, for the judgement and for reports. */
+static void note_session(struct maker *m, enum delivery_tls_progress progress, const char *why)
+{
+	struct courier_connection *c = m->connection;
+	struct courier_session *session = &c->session_facts;
+	session->progress = progress;
+	session->verdict = tls_client_stream_verdict(&c->stream);
+	session->verdict.findings = NULL; /* they end with the stream */
+	session->why = why;
+	snprintf(session->helo, sizeof(session->helo), "%s", c->client.ehlo.name);
+}
+
 static bool tls_broke(struct maker *m, const char *why)
 {
-	m->failure->tls_failed = true;
+	note_session(m, DELIVERY_TLS_NO_HANDSHAKE, why);
 	snprintf(m->failure->tls_text, sizeof(m->failure->tls_text), "failed: %s", why);
 	return false;
 }
@@ -286,30 +325,41 @@ static bool tls_at_once(struct maker *m)
 {
 	struct courier_connection *c = m->connection;
 	struct status status = start_tls(c, &c->stream.t.stream, TLS_MS);
-	if (is_ok(status))
-		return true;
-	local_failure(m, SMTP_STEP_TLS, "4.7.5", "TLS with %s: %s", m->target->host, status.why);
-	return tls_broke(m, status.why);
+	if (!is_ok(status)) {
+		local_failure(m, SMTP_STEP_TLS, "4.7.5", "TLS with %s: %s", m->target->host,
+		              status.why);
+		return tls_broke(m, status.why);
+	}
+	note_session(m, DELIVERY_TLS_DONE, "");
+	return true;
 }
 
 static bool tls_by_command(struct maker *m)
 {
 	struct courier_connection *c = m->connection;
-	bool required = m->target->policy == COURIER_VERIFIED;
-	struct status status = smtp_client_start_tls(&c->client, required);
-	if (is_ok(status))
+	const struct delivery_security *security = &m->target->guard->security;
+	bool must = security->tls == DELIVERY_TLS_MUST;
+	struct status status = smtp_client_start_tls(&c->client, must);
+	if (is_ok(status)) {
+		note_session(m, DELIVERY_TLS_DONE, "");
 		return true;
-	if (!required && (status.code == ERR_UNSUPPORTED || smtp_client_usable(&c->client)))
+	}
+	bool usable = smtp_client_usable(&c->client);
+	if (status.code == ERR_UNSUPPORTED || usable)
+		note_session(m, DELIVERY_TLS_NOT_OFFERED, "");
+	if (!must && (status.code == ERR_UNSUPPORTED || usable))
 		return true; /* in clear, on the same connection */
 	take_failure(m);
-	if (m->failure->outcome.kind == SMTP_OUTCOME_FAILED) {
+	struct smtp_outcome *o = &m->failure->outcome;
+	if (o->kind == SMTP_OUTCOME_FAILED || o->enhanced[0] != '4' || usable) {
 		/* The host's trouble, not the message's: it may be mended. */
-		m->failure->outcome.kind = SMTP_OUTCOME_DEFERRED;
-		snprintf(m->failure->outcome.enhanced, SMTP_ENHANCED_SIZE, "4.7.5");
+		struct delivery_judgement judgement = delivery_security_judge(
+		        security, usable ? DELIVERY_TLS_NOT_OFFERED : DELIVERY_TLS_NO_HANDSHAKE,
+		        false);
+		o->kind = SMTP_OUTCOME_DEFERRED;
+		snprintf(o->enhanced, SMTP_ENHANCED_SIZE, "%s", judgement.enhanced);
 	}
-	if (m->failure->outcome.step == SMTP_STEP_TLS)
-		return tls_broke(m, status.why);
-	return false;
+	return o->step == SMTP_STEP_TLS ? tls_broke(m, status.why) : false;
 }
 
 /* --- login --- */
@@ -385,25 +435,41 @@ static bool greet(struct maker *m)
 	return false;
 }
 
+/* What comes behind TLS may still be too little. */
+static bool is_enough(struct maker *m)
+{
+	struct courier_connection *c = m->connection;
+	struct delivery_judgement judgement =
+	        delivery_security_judge(&m->target->guard->security, c->session_facts.progress,
+	                                smtp_ehlo_has(&c->client.ehlo, SMTP_EXTENSION_REQUIRETLS));
+	if (judgement.next == DELIVERY_SEND)
+		return true;
+	local_failure(m, SMTP_STEP_TLS, judgement.enhanced, "%s: %s", m->target->host,
+	              judgement.why);
+	return false;
+}
+
 static bool converse(struct maker *m)
 {
 	struct courier_connection *c = m->connection;
-	enum courier_policy policy = m->target->policy;
+	const struct courier_target *target = m->target;
 	const struct smtp_client_options options = {
 	        .stream = &c->stream.t.stream,
 	        .clock = m->courier->options.clock,
 	        .ehlo_name = c->ehlo_name,
-	        .tls = policy == COURIER_CLEAR ? NULL : &c->hook,
+	        .tls = has_tls(target) ? &c->hook : NULL,
 	        .timeouts = {.tls_ms = TLS_MS},
 	};
 	smtp_client_init(&c->client, &options);
-	c->client.until_ms = m->target->until_ms;
-	if ((policy == COURIER_IMPLICIT && !tls_at_once(m)) || !greet(m))
+	c->client.until_ms = target->until_ms;
+	if ((target->implicit && !tls_at_once(m)) || !greet(m))
 		return false;
-	if ((policy == COURIER_OPPORTUNISTIC || policy == COURIER_VERIFIED) && !tls_by_command(m))
+	if (has_tls(target) && !target->implicit && !tls_by_command(m))
+		return false;
+	if (has_tls(target) && !is_enough(m))
 		return false;
 	bool has_login =
-	        m->target->transport && m->target->transport->kind == CONFIG_TRANSPORT_SUBMISSION;
+	        target->transport && target->transport->kind == CONFIG_TRANSPORT_SUBMISSION;
 	return !has_login || log_in(m);
 }
 
@@ -415,7 +481,7 @@ static struct courier_connection *new_connection(struct courier *courier,
 	courier_key(target, text);
 	c->key = base_strdup(text);
 	c->host = base_strdup(target->host);
-	c->tls_name = base_strdup(target->tls_name);
+	c->tls_name = base_strdup(target->tls_name ? target->tls_name : target->host);
 	c->ehlo_name = base_strdup(target->ehlo_name);
 	snprintf(text, sizeof(text), "%s:%u", target->host, target->port);
 	c->session = base_strdup(text);
@@ -423,6 +489,7 @@ static struct courier_connection *new_connection(struct courier *courier,
 	        .start = start_tls, .bindings = get_bindings, .context = c};
 	c->epoch = atomic_load(&courier->epoch);
 	snprintf(c->tls_text, sizeof(c->tls_text), "none");
+	c->session_facts.why = "";
 	return c;
 }
 
@@ -440,7 +507,7 @@ struct courier_connection *courier_connect(struct courier *courier, const struct
                                            const struct courier_target *target, struct arena *arena,
                                            struct courier_failure *ret_failure)
 {
-	*ret_failure = (struct courier_failure){.tls_text = "none"};
+	*ret_failure = (struct courier_failure){.session.why = "", .tls_text = "none"};
 	struct maker m = {
 	        .courier = courier,
 	        .job = job,
@@ -449,7 +516,7 @@ struct courier_connection *courier_connect(struct courier *courier, const struct
 	        .failure = ret_failure,
 	        .connection = new_connection(courier, target),
 	};
-	if (target->policy != COURIER_CLEAR)
+	if (has_tls(target))
 		m.client = courier_tls_client(&courier->tls,
 		                              target->transport ? target->transport->ca.s : "");
 	bool is_open = target->n_proxy_ips > 0 ? open_socks(&m) : open_direct(&m);
@@ -460,6 +527,7 @@ struct courier_connection *courier_connect(struct courier *courier, const struct
 	}
 	if (converse(&m))
 		return m.connection;
+	ret_failure->session = m.connection->session_facts;
 	courier_disconnect(m.connection);
 	return NULL;
 }

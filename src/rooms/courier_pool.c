@@ -47,11 +47,11 @@ static struct courier_connection *take_one(struct courier *courier, const char *
 	return found;
 }
 
-bool courier_pool_has(struct courier *courier, const char *key)
+bool courier_pool_has(struct courier *courier, const char *host_key)
 {
 	pthread_mutex_lock(&courier->pool_lock);
 	const struct courier_connection *c = courier->pool;
-	while (c && strcmp(c->key, key) != 0)
+	while (c && !slice_starts(slice_str(c->key), slice_str(host_key)))
 		c = c->next;
 	pthread_mutex_unlock(&courier->pool_lock);
 	return c != NULL;
@@ -171,7 +171,7 @@ void courier_pool_done(struct courier *courier)
 {
 	courier_pool_clear(courier);
 	pthread_mutex_lock(&courier->pool_lock);
-	while (courier->reaper_runs)
+	while (courier->reaper_runs || courier->n_behind > 0)
 		pthread_cond_wait(&courier->pool_changed, &courier->pool_lock);
 	pthread_mutex_unlock(&courier->pool_lock);
 	pthread_cond_destroy(&courier->pool_changed);

@@ -1,7 +1,7 @@
 /* What the courier's files share. */
 #pragma once
 
-#include "delivery/hosts.h"
+#include "delivery/guard.h"
 #include "delivery/order.h"
 #include "os/socket.h"
 #include "rooms/courier.h"
@@ -32,30 +32,37 @@ void courier_tls_add(struct courier_tls *tls, const char *path, struct slice pem
 /* A reference to the client that verifies by the system's certificates and those of the path ("":
  * the system's alone). NULL when OpenSSL fails. */
 struct tls_client *courier_tls_client(struct courier_tls *tls, const char *ca_path);
+/* The same certificates; they live as long as tls. */
+struct tls_authorities *courier_tls_authorities(struct courier_tls *tls, const char *ca_path);
 
 /* --- connections --- */
-
-enum courier_policy {
-	COURIER_CLEAR,
-	COURIER_OPPORTUNISTIC,
-	COURIER_VERIFIED,
-	COURIER_IMPLICIT, /* verified, from the first byte */
-};
 
 /* One host and the way to it. */
 struct courier_target {
 	const struct config_transport *transport; /* NULL: direct, with the defaults */
 	const char *host;                         /* name, or an address as text */
-	const char *tls_name;                     /* that its certificate must have */
+	const char *tls_name; /* that its certificate must have; NULL: the host's */
 	const char *ehlo_name;
 	uint16_t port;
-	enum courier_policy policy;
+	bool implicit; /* TLS from the first byte (RFC 8314 section 3.3) */
+	/* What TLS must be; its way is open. */
+	const struct delivery_guard *guard;
+	bool in_clear;                 /* as the last resort: the handshake has failed */
 	const struct delivery_ip *ips; /* in the order to be tried */
 	size_t n_ips;
 	int64_t until_ms; /* monotonic: no waiting beyond it */
 	/* SOCKS: of the proxy. */
 	const struct delivery_ip *proxy_ips;
 	size_t n_proxy_ips;
+};
+
+/* How far a session came with TLS. */
+struct courier_session {
+	enum delivery_tls_progress progress;
+	struct tls_verdict verdict; /* findings are not kept */
+	const char *why;            /* of a handshake that failed; static or the arena's; "" */
+	char address[DELIVERY_IP_TEXT_MAX]; /* "" when none was reached */
+	char helo[SMTP_EHLO_NAME_MAX + 1];
 };
 
 struct courier_connection {
@@ -67,8 +74,9 @@ struct courier_connection {
 	struct tls_client_stream stream;
 	struct smtp_client_tls hook;
 	struct smtp_client client;
+	struct courier_session session_facts;
 	char tls_text[200]; /* "TLSv1.3, certificate verified"; "none" */
-	bool verified;
+	bool verified;      /* by authorities or by TLSA records */
 	bool reused;
 	bool unloved; /* the server dislikes where it comes from: of no further use */
 	int64_t idle_since_ms;
@@ -78,8 +86,7 @@ struct courier_connection {
 /* Why there is no connection. kind NONE never comes. */
 struct courier_failure {
 	struct smtp_outcome outcome;
-	char address[DELIVERY_IP_TEXT_MAX]; /* "" when none was reached */
-	bool tls_failed;                    /* the handshake: another connection may do without */
+	struct courier_session session;
 	char tls_text[200];
 };
 
@@ -93,7 +100,13 @@ struct courier {
 	size_t n_pool;
 	bool reaper_runs;
 	_Atomic uint64_t epoch; /* counts courier_forget */
+	/* Threads that no attempt waits for; by pool_lock. */
+	unsigned n_behind;
 };
+
+/* Such a thread may begin while there are fewer than max, and says when it ends. */
+bool courier_enter(struct courier *courier, unsigned max);
+void courier_leave(struct courier *courier);
 
 /* Connected, greeted, TLS by the policy, logged in where the transport says so. Texts of the
  * failure live in the arena. NULL on failure. */
@@ -105,16 +118,19 @@ void courier_disconnect(struct courier_connection *connection);
 /* The same without waiting for anybody. */
 void courier_hang_up(struct courier_connection *connection);
 
-/* What tells kept connections apart; at most KEY_MAX bytes with the NUL. */
-#define COURIER_KEY_MAX 800u
+/* What tells kept connections apart: whom they reach, and what was demanded of TLS; at most KEY_MAX
+ * bytes with the NUL. The first part alone, for courier_pool_has. */
+#define COURIER_KEY_MAX 900u
 void courier_key(const struct courier_target *target, char key[COURIER_KEY_MAX]);
+void courier_host_key(const struct courier_target *target, char key[COURIER_KEY_MAX]);
 
 /* --- connections that wait for the next attempt --- */
 
 void courier_pool_init(struct courier *courier);
 /* A connection that nothing has come from since; NULL when there is none. */
 struct courier_connection *courier_pool_take(struct courier *courier, const char *key);
-bool courier_pool_has(struct courier *courier, const char *key);
+/* One whose key begins so. */
+bool courier_pool_has(struct courier *courier, const char *host_key);
 /* Takes it; closes it where the pool is full, the connection is of no use or the server is busy. */
 void courier_pool_put(struct courier *courier, struct courier_connection *connection);
 void courier_pool_clear(struct courier *courier);

@@ -31,3 +31,20 @@ void courier_forget(struct courier *courier)
 	atomic_fetch_add(&courier->epoch, 1);
 	courier_pool_clear(courier);
 }
+
+bool courier_enter(struct courier *courier, unsigned max)
+{
+	pthread_mutex_lock(&courier->pool_lock);
+	bool may = courier->n_behind < max;
+	courier->n_behind += may;
+	pthread_mutex_unlock(&courier->pool_lock);
+	return may;
+}
+
+void courier_leave(struct courier *courier)
+{
+	pthread_mutex_lock(&courier->pool_lock);
+	courier->n_behind--;
+	pthread_cond_broadcast(&courier->pool_changed);
+	pthread_mutex_unlock(&courier->pool_lock);
+}

@@ -62,3 +62,8 @@ struct tls_client *courier_tls_client(struct courier_tls *tls, const char *ca_pa
 	pthread_mutex_unlock(&tls->lock);
 	return client;
 }
+
+struct tls_authorities *courier_tls_authorities(struct courier_tls *tls, const char *ca_path)
+{
+	return find(tls, ca_path)->authorities; /* what was added is never taken away */
+}

@@ -94,7 +94,7 @@ MESSAGES = [
      "fail (DNSSEC: secure)", ["policy: quarantine, by tag sp of example.com",
                                "  dkim=fail for x.test: alignment no, it did not pass"]),
     ("a@plain.test", ["--ip", "192.0.2.1", "--receiver", "mx.example"], "fail (DNSSEC: insecure)",
-     ["iprev: pass", "Authentication-Results: mx.example; iprev=pass (dnssec secure)"]),
+     ["iprev: pass", "Authentication-Results: mx.example;\r\n iprev=pass (dnssec secure)"]),
     ("a@two.test", [], "none (DNSSEC: secure)", []),
     ("a@down.test", ["--dkim", "down.test=pass"], "temperror", []),
     ("a@wrong.test", [], "permerror", []),
