@@ -3,7 +3,7 @@
  *
  *	TRY(mtasts_find(&query, &arena, &found));
  *	switch (found.use) ...                      found.entry.policy applies with
- *MTASTS_USE_POLICY
+ * MTASTS_USE_POLICY
  *	... deliver ...
  *	if (found.refresh_due)
  *		TRY(mtasts_refresh(&query, &arena, &found));

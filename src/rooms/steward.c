@@ -9,7 +9,7 @@
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
  * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
- *(steward_lookup.h) and for DKIM keys (steward_dkim.h).
+ * (steward_lookup.h) and for DKIM keys (steward_dkim.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
