@@ -9,7 +9,7 @@
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
  * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
- * (steward_lookup.h) and for DKIM keys (steward_dkim.h).
+ * (steward_lookup.h), for DKIM keys (steward_dkim.h), of certificates (steward_certificates.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
@@ -17,6 +17,7 @@
  */
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
+#include "rooms/steward_certificates.h"
 #include "rooms/steward_dkim.h"
 #include "rooms/steward_explain.h"
 #include "rooms/steward_lookup.h"
@@ -341,6 +342,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_secret(steward, secret, NULL);
 	else if (slice_eq_str(name, "secret-list"))
 		reply = do_secret_list(steward);
+	else if (slice_eq_str(name, "certificates"))
+		reply = steward_certificates(steward->room);
 	else if (slice_eq_str(name, "dns-lookup"))
 		reply = steward_lookup(steward->room, request);
 	else if (slice_eq_str(name, "message-explain"))

@@ -24,7 +24,7 @@ MAY = {
     "imap": "base text message sasl store",
     "queue": "base os text message store",
     "config": "base os text",
-    "setup": "base os text dns tls config",
+    "setup": "base os text dns tls mailauth delivery config",
     "rooms": "base os ipc text message dns tls mailauth report delivery sasl vault smtp imap store queue config setup",
     "cli": "base os ipc text message dns tls mailauth report delivery sasl vault smtp store queue config setup",
 }
