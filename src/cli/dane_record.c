@@ -212,9 +212,9 @@ static int records_of_server(struct cli *cli, const struct form *form, struct ar
 		                "those of its listeners");
 	int result = cli_load(cli, arena, &own.config);
 	if (result == 0)
-		result = cli_server_ask(cli, own.config,
-		                        json_pack("{s:s}", "command", "certificates"),
-		                        "the keys are with it: start it, or name a FILE", &own.answer);
+		result = cli_server_ask(
+		        cli, own.config, json_pack("{s:s}", "command", "certificates"),
+		        "the keys are with it: start it, or name a FILE", &own.answer);
 	if (result != 0)
 		return result;
 	own.records = json_array();

@@ -15,7 +15,7 @@ MAY = {
     "dns": "base os text",
     "tls": "base os",
     "mailauth": "base text message dns",
-    "report": "base text dns mailauth",
+    "report": "base text message dns mailauth",
     "delivery": "base text dns tls config",
     "sasl": "base text",
     "vault": "base os text sasl tls",
