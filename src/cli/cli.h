@@ -190,6 +190,8 @@ int cli_dane_dialmx(struct cli *cli);
 int cli_mtasts_lookup(struct cli *cli);
 int cli_mtasts_policy(struct cli *cli);
 int cli_mtasts_record(struct cli *cli);
+int cli_mtasts_list(struct cli *cli);
+int cli_mtasts_forget(struct cli *cli);
 int cli_tlsrpt_lookup(struct cli *cli);
 int cli_tlsrpt_record(struct cli *cli);
 int cli_dnsbl_check(struct cli *cli);

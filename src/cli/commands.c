@@ -718,6 +718,19 @@ const struct cli_command cli_commands[] = {
          .help = "DOMAIN is one of this server's; tls_reports in domains.yaml says where reports "
                  "go.",
          .examples = "mailkeep tlsrpt record example.org", .run = cli_tlsrpt_record},
+        {"mtasts list", "Show the MTA-STS policies that the server keeps",
+         .args = {{"DOMAIN", CLI_ANY, true}}, .takes_config = true, .has_json = true,
+         .help = "Of each domain that mail was sent to: the mode of its policy (failed: there is "
+                 "none, since it could not be fetched; expired: mail goes without it), when it "
+                 "was fetched, until when it holds, when it was last used, and what MX hosts it "
+                 "names. Policies survive a restart.",
+         .examples = "mailkeep mtasts list\nmailkeep mtasts list example.org --json",
+         .run = cli_mtasts_list},
+        {"mtasts forget", "Have the server forget the MTA-STS policy of a domain",
+         .args = {{"DOMAIN", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "For a domain that has published a wrong policy and would otherwise be held to "
+                 "it. The next message to the domain looks for its policy anew.",
+         .examples = "mailkeep mtasts forget example.org", .run = cli_mtasts_forget},
         {"tlsrpt lookup", "Show where a domain wants reports about TLS with its servers",
          .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
          .help = "The first line begins with found, absent or unknown (the DNS did not tell).",

@@ -1,5 +1,5 @@
-/* `mailkeep dane dial`: one server, its TLSA records, its certificate, and whether they fit. In this
- * process: no running server is needed. */
+/* `mailkeep dane dial`: one server, its TLSA records, its certificate, and whether they fit. In
+ * this process: no running server is needed. */
 #include "cli/dns.h"
 #include "cli/evidence.h"
 

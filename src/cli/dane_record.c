@@ -1,5 +1,5 @@
-/* `mailkeep dane record`: TLSA records. Of a file, in this process; without one, of the keys that the
- * running server shows to other mail servers, and of those that its config says come next. */
+/* `mailkeep dane record`: TLSA records. Of a file, in this process; without one, of the keys that
+ * the running server shows to other mail servers, and of those that its config says come next. */
 #include "cli/change.h"
 #include "cli/dns.h"
 #include "cli/evidence.h"

@@ -1,5 +1,5 @@
-/* mailkeep mtasts record|policy, tlsrpt record, dmarc record: what a domain of ours publishes, as the
- * config says. Nothing is looked up, and no running server is needed. */
+/* mailkeep mtasts record|policy, tlsrpt record, dmarc record: what a domain of ours publishes, as
+ * the config says. Nothing is looked up, and no running server is needed. */
 #include "cli/change.h"
 
 #include "config/name.h"

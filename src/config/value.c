@@ -253,8 +253,8 @@ struct status config_check_mx_pattern(struct slice s)
 	return fail(ERR_SYNTAX, "must be a host name, or *. and a domain");
 }
 
-/* As a URI goes into a record: visible ASCII that ends neither the URI nor the tag (RFC 8460 section
- * 3). */
+/* As a URI goes into a record: visible ASCII that ends neither the URI nor the tag (RFC 8460
+ * section 3). */
 struct status config_check_report_uri(struct slice s)
 {
 	bool good = slice_istarts(s, SLICE("https://")) && s.n > 8 && s.n <= 1000;

@@ -1,5 +1,6 @@
-/* The report that a message carries: found among its parts, unpacked and read. Mail of DMARC reports
- * (RFC 7489 section 7.2.1.1, RFC 9990 section 3.5) and of TLS reports (RFC 8460 section 5.3).
+/* The report that a message carries: found among its parts, unpacked and read. Mail of DMARC
+ * reports (RFC 7489 section 7.2.1.1, RFC 9990 section 3.5) and of TLS reports (RFC 8460 section
+ * 5.3).
  *
  * What kind it is, its first character says: types and file names of parts are what the sender's
  * program made of them.

@@ -1,5 +1,5 @@
-/* What a domain of ours publishes about itself, as its configuration says: texts of TXT records, and
- * the MTA-STS policy.
+/* What a domain of ours publishes about itself, as its configuration says: texts of TXT records,
+ * and the MTA-STS policy.
  *
  * All of these end with OK and the text at the end of out; with NOT_FOUND where the configuration
  * has nothing to publish, and why says which field would; LIMIT when out is full.
