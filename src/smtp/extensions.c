@@ -46,8 +46,6 @@ static void add_submission(struct lines *lines, const struct smtp_extensions *e)
 	    t.month, t.day, t.hour, t.minute, t.second); /* RFC 4865 */
 	add(lines, "DELIVERBY");                         /* RFC 2852 */
 	add(lines, "MT-PRIORITY");                       /* RFC 6710 */
-	if (e->tls)
-		add(lines, "REQUIRETLS"); /* RFC 8689 */
 }
 
 void smtp_extensions_print(const struct smtp_extensions *e, struct buf *out)
@@ -67,6 +65,8 @@ void smtp_extensions_print(const struct smtp_extensions *e, struct buf *out)
 	add(&lines, "DSN");                    /* RFC 3461 */
 	if (e->submission)
 		add_submission(&lines, e);
+	if (e->tls)
+		add(&lines, "REQUIRETLS"); /* RFC 8689 */
 	if (e->transactions)
 		add(&lines, "LIMITS RCPTMAX=%u MAILMAX=%u", e->rcpts, e->transactions);
 	else

@@ -140,7 +140,7 @@ struct smtp_server_options {
 	int wake_fd; /* readable: the room shuts down, 421 at the next command; -1 for none */
 	/* Submission: EHLO and AUTH are behind us, somebody else has said 235, so there is no
 	 * greeting and MAIL may come at once; AUTH again gets 503. Announced and accepted beside
-	 * what reception has: FUTURERELEASE, DELIVERBY, MT-PRIORITY, and in TLS REQUIRETLS. */
+	 * what reception has: FUTURERELEASE, DELIVERBY, MT-PRIORITY. */
 	bool submission;
 	bool greet; /* with submission: a greeting after all (login by the connection itself) */
 	struct smtp_server_limits limits;

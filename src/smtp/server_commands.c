@@ -102,13 +102,14 @@ static struct smtp_reply run_starttls(struct smtp_session *s, struct slice argum
 	return smtp_reply(SMTP_REPLY_NONE);
 }
 
-/* Parameters of extensions that only submission announces. */
+/* Parameters of extensions that only submission announces, and that need TLS. What came with
+ * REQUIRETLS and is for us goes no further: it has arrived (RFC 8689 section 4.1). */
 static enum smtp_reply_id judge_extensions(const struct smtp_session *s,
                                            const struct smtp_mail_params *params)
 {
 	uint64_t hold_s = params->hold_for_s;
 	bool any = params->has_hold_for || params->has_hold_until || params->has_priority ||
-	           params->by_mode != SMTP_BY_NONE || params->require_tls;
+	           params->by_mode != SMTP_BY_NONE;
 	if (any && !s->options->submission)
 		return SMTP_REPLY_UNKNOWN_PARAMETER;
 	if (params->require_tls && !s->stream->tls.on)

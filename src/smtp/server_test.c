@@ -288,9 +288,12 @@ static const struct script_case tls_cases[] = {
                     "C: EHLO again.example\nS: 250-mx.example.org\nS: 250-PIPELINING\n"
                     "S: 250-SIZE 67108864\nS: 250-8BITMIME\nS: 250-ENHANCEDSTATUSCODES\n"
                     "S: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-DSN\n"
-                    "S: 250 LIMITS RCPTMAX=1000 MAILMAX=1000\n"
-                    "C: STARTTLS\nS: 503 5.5.1 TLS is already active\n" QUIT,
-         LOG_HELLO LOG_MAIL "reset\ntls\nehlo again.example\n", NULL},
+                    "S: 250-REQUIRETLS\nS: 250 LIMITS RCPTMAX=1000 MAILMAX=1000\n"
+                    "C: STARTTLS\nS: 503 5.5.1 TLS is already active\n"
+                    "C: MAIL FROM:<a@b.example> REQUIRETLS\nS: 250 *\n" QUIT,
+         LOG_HELLO LOG_MAIL "reset\ntls\nehlo again.example\nmail <a@b.example>\nreset\n", NULL},
+        {"REQUIRETLS needs TLS",
+         HELLO "C: MAIL FROM:<a@b.example> REQUIRETLS\nS: 530 5.7.10 *\n" QUIT, LOG_HELLO, NULL},
         {"TLS is not offered", HELO "C: STARTTLS\nS: 502 5.5.1 TLS is not offered\n" QUIT, LOG_HELO,
          no_tls},
         {"the handshake fails", HELLO "C: STARTTLS\nS: 220 2.0.0 Ready for TLS\n",
