@@ -201,8 +201,9 @@ static Door__CheckLookup *lookup_message(const struct mailauth_evidence_item *it
 	lookup->extended_error =
 	        item->ede_code == DNS_NO_EDE
 	                ? door_string("")
-	                : arena_printf(arena, "%" PRIu32 " %s %s", item->ede_code,
-	                               dns_ede_name(item->ede_code), item->ede_text);
+	                : arena_printf(arena, "%" PRIu32 " %s%s%s", item->ede_code,
+	                               dns_ede_name(item->ede_code), item->ede_text[0] ? ": " : "",
+	                               item->ede_text);
 	return arena_failed(arena) ? NULL : lookup;
 }
 
