@@ -76,6 +76,7 @@ void gate_checks_init(struct gate_checks *checks, struct gate_connection *connec
 	checks->env = (struct inspection_env){
 	        .resolver = &checks->resolver.resolver,
 	        .cache = gate->dns_cache,
+	        .keys = gate->dkim_keys,
 	        .clock = clock_real(),
 	        .runner = &gate->checkers->runner,
 	        .lists = gate->lists,

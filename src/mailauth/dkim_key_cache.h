@@ -1,0 +1,24 @@
+/* RSA keys that libcrypto has taken in, kept for the next message signed with them: taking one in,
+ * and what libcrypto works out at its first use, costs more than a verification itself. Keys are
+ * known by their numbers, not by their names: what the DNS says counts each time.
+ *
+ * Thread-safe. Bounded by number; the one that was not used for longest goes first.
+ */
+#pragma once
+
+#include "mailauth/dkim_crypto.h"
+
+#define DKIM_KEY_CACHE_MAX 64u
+
+struct dkim_key_cache;
+
+struct dkim_key_cache *dkim_key_cache_new(void);
+/* Keys that were given live on. NULL is fine. */
+void dkim_key_cache_free(struct dkim_key_cache *cache);
+
+/* As dkim_public_key_new, and the caller frees the key likewise. Without a cache (NULL) the same.
+ */
+struct status dkim_key_cache_get(struct dkim_key_cache *cache, const struct dkim_key *key,
+                                 struct dkim_public_key **ret_key);
+/* How many keys were not known when they were asked for. */
+uint64_t dkim_key_cache_n_missed(struct dkim_key_cache *cache);
