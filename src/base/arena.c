@@ -68,7 +68,8 @@ static void add_chunk(struct arena *arena, size_t size)
 {
 	size_t doubled = arena->chunks ? MIN(arena->chunks->size * 2, CHUNK_MAX) : CHUNK_MIN;
 	size_t chunk_size = MAX(size, doubled);
-	struct arena_chunk *chunk = base_alloc(sizeof(*chunk) + chunk_size);
+	/* not zeroed: each piece is, when it is given out */
+	struct arena_chunk *chunk = base_realloc(NULL, sizeof(*chunk) + chunk_size);
 	chunk->older = arena->chunks;
 	chunk->size = chunk_size;
 	ASAN_POISON_MEMORY_REGION(chunk->bytes, chunk_size);

@@ -146,6 +146,13 @@ static EVP_PKEY *import(const struct dkim_key *key)
 	                                      key->ed25519.n);
 }
 
+static struct dkim_public_key *wrap(enum dkim_key_type type, EVP_PKEY *pkey)
+{
+	struct dkim_public_key *public_key = base_alloc(sizeof(*public_key));
+	*public_key = (struct dkim_public_key){.type = type, .pkey = pkey};
+	return public_key;
+}
+
 struct status dkim_public_key_new(const struct dkim_key *key, struct dkim_public_key **ret_key)
 {
 	if (key->bits > DKIM_RSA_BITS_MAX)
@@ -154,10 +161,15 @@ struct status dkim_public_key_new(const struct dkim_key *key, struct dkim_public
 	ERR_clear_error();
 	if (!pkey)
 		return fail(ERR_INVALID, "the key cannot be used");
-	struct dkim_public_key *public_key = base_alloc(sizeof(*public_key));
-	*public_key = (struct dkim_public_key){.type = key->type, .pkey = pkey};
-	*ret_key = public_key;
+	*ret_key = wrap(key->type, pkey);
 	return ok();
+}
+
+struct dkim_public_key *dkim_public_key_ref(const struct dkim_public_key *key)
+{
+	if (EVP_PKEY_up_ref(key->pkey) != 1)
+		BUG("libcrypto does not count");
+	return wrap(key->type, key->pkey);
 }
 
 void dkim_public_key_free(struct dkim_public_key *key)

@@ -6,6 +6,7 @@
  */
 #include "mailauth/dkim_verify.h"
 
+#include "mailauth/dkim_key_cache_private.h"
 #include "mailauth/dkim_verify_private.h"
 #include "message/address.h"
 
@@ -147,7 +148,7 @@ static void set_missing(struct dkim_key_slot *slot, enum mailauth_result result,
 /* Records that are no keys are passed over, as long as one is: a wildcard may answer for all names
  * (section 6.1.2). */
 static void read_records(struct dkim_key_slot *slot, const struct dns_answer *answer,
-                         struct arena *arena)
+                         struct dkim_key_cache *cache, struct arena *arena)
 {
 	const char *why = "", *objection;
 	size_t n = MIN(answer->n_records, (size_t)DKIM_KEY_RECORDS_MAX);
@@ -158,7 +159,7 @@ static void read_records(struct dkim_key_slot *slot, const struct dns_answer *an
 		if (is_ok(status)) {
 			slot->n_records++;
 			if (dkim_key_judge(&record->key, &objection) == MAILAUTH_PASS)
-				(void)dkim_public_key_new(&record->key, &record->public_key);
+				(void)dkim_key_cache_get(cache, &record->key, &record->public_key);
 		} else if (!*why) {
 			why = status.why;
 		}
@@ -179,7 +180,7 @@ void dkim_verifier_fetch_key(struct dkim_verifier *v, size_t i, struct mailauth_
 	slot->evidence = mailauth_evidence_since(dns, first);
 	switch (answer->outcome) {
 	case DNS_FOUND:
-		read_records(slot, answer, dns->arena);
+		read_records(slot, answer, v->options.keys, dns->arena);
 		break;
 	case DNS_NODATA:
 	case DNS_NXDOMAIN:

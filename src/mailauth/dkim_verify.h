@@ -39,6 +39,8 @@
 #define DKIM_KEY_RECORDS_MAX 4u    /* TXT records at one key's name that are looked at */
 #define DKIM_CLOCK_SKEW_S    300   /* that t= and x= are given */
 
+struct dkim_key_cache;
+
 struct dkim_options {
 	int64_t now_s;           /* when the message came in, seconds since 1970 */
 	unsigned n_verified_max; /* 0: DKIM_VERIFIED_MAX */
@@ -46,6 +48,7 @@ struct dkim_options {
 	 * 6.1.1). In A-labels and lower case. NULL: nobody asks. Called by dkim_verifier_new. */
 	bool (*is_public_suffix)(void *context, const char *domain);
 	void *context;
+	struct dkim_key_cache *keys; /* outlives the verifier; NULL: none */
 };
 
 struct dkim_result {

@@ -1,4 +1,5 @@
 /* Verifying: the examples of the RFCs, every way to fail, limits. */
+#include "mailauth/dkim_key_cache.h"
 #include "mailauth/dkim_sign_private.h"
 #include "mailauth/dkim_testing.h"
 
@@ -82,6 +83,7 @@ struct fixture {
 	struct dns_table table;
 	struct buf message, out;
 	struct dkim_options options;
+	struct dkim_key_cache *keys; /* of all tests: none is to find in it what it should not */
 };
 
 static int set_up(void **state)
@@ -91,6 +93,7 @@ static int set_up(void **state)
 	testing_key_init(&f->ed25519, DKIM_KEY_ED25519);
 	buf_init(&f->message, 4 * MIB);
 	buf_init(&f->out, MIB);
+	f->keys = dkim_key_cache_new();
 	*state = f;
 	return 0;
 }
@@ -102,6 +105,7 @@ static int tear_down(void **state)
 	testing_key_done(&f->ed25519);
 	buf_done(&f->message);
 	buf_done(&f->out);
+	dkim_key_cache_free(f->keys);
 	base_free(f);
 	return 0;
 }
@@ -114,7 +118,7 @@ static int begin(void **state)
 	testing_tell(&f->table, "ed._domainkey.example.com", buf_cstr(&f->ed25519.record));
 	dns_table_add_lines(&f->table, RFC8463_RECORDS RFC6376_RECORD);
 	buf_reset(&f->message);
-	f->options = (struct dkim_options){.now_s = 0};
+	f->options = (struct dkim_options){.now_s = 0, .keys = f->keys};
 	return 0;
 }
 

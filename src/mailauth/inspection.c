@@ -118,7 +118,8 @@ static void start_keys(struct inspection *i)
 
 static void start_signatures(struct inspection *i, int64_t now_s)
 {
-	const struct dkim_options options = {.now_s = now_s, .is_public_suffix = is_suffix};
+	const struct dkim_options options = {
+	        .now_s = now_s, .is_public_suffix = is_suffix, .keys = i->env->keys};
 	if (!is_ok(dkim_verifier_new(i->header, &options, &i->arena, &i->verifier))) {
 		i->verifier = NULL;
 		return;

@@ -38,6 +38,7 @@ struct inspection_runner {
 struct inspection_env {
 	const struct dns_resolver *resolver; /* asks; thread-safe */
 	struct dns_cache *cache;             /* before that; may be NULL */
+	struct dkim_key_cache *keys;         /* of signatures; may be NULL */
 	const struct clock *clock;
 	const struct inspection_runner *runner; /* NULL: nothing runs beside anything */
 	struct dnsbl_state *lists;              /* health of block lists */

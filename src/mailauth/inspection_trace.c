@@ -188,6 +188,13 @@ static void list_spf(struct listing *l, const struct mailauth_dns *dns,
 
 static void list_dkim(struct listing *l, const struct inspection *i)
 {
+	if (i->has_header && i->dkim.n == 0)
+		add_check(l, (struct inspection_check){
+		                     .method = "dkim",
+		                     .result = mailauth_result_name(MAILAUTH_NONE),
+		                     .about = "",
+		                     .why = "the message has no signature",
+		             });
 	for (size_t s = 0; s < i->dkim.n; s++) {
 		const struct dkim_result *d = &i->dkim.v[s];
 		add_check(l, (struct inspection_check){

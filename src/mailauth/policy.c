@@ -124,12 +124,24 @@ PRINTF(2, 3) static void tell(struct deciding *d, const char *format, ...)
 		d->reasons[d->decision->n_reasons++] = copy;
 }
 
+/* Who mends only the first of several reasons would be turned away again. */
+static void add_text(struct deciding *d, const char *text)
+{
+	const char *both = text && d->strongest.text
+	                           ? arena_printf(d->arena, "%s\n%s", d->strongest.text, text)
+	                           : NULL;
+	if (both)
+		d->strongest.text = both;
+}
+
 static void find(struct deciding *d, const struct finding *finding)
 {
 	if (finding->action == POLICY_REFUSE && finding->authentication)
 		d->n_authentication++;
 	if (finding->action > d->strongest.action)
 		d->strongest = *finding;
+	else if (finding->action == d->strongest.action && finding->action >= POLICY_DEFER)
+		add_text(d, finding->text);
 }
 
 static const char *clip(struct deciding *d, const char *text)

@@ -471,6 +471,29 @@ static void exceptions_let_in_what_was_named(void **state)
 	}
 }
 
+static void a_refusal_tells_all_its_reasons(void **state)
+{
+	(void)state;
+	const struct facts facts = {.spf = "fail a.example",
+	                            .iprev = MAILAUTH_FAIL,
+	                            .listed = true,
+	                            .dmarc = "fail reject"};
+	const struct policy_settings settings = {
+	        .spf_fail = POLICY_REFUSE, .iprev_fail = POLICY_REFUSE, .listed = POLICY_DEFER};
+	struct arena arena;
+	struct made made;
+	struct policy_decision decision;
+	arena_init(&arena, 100000);
+	make(&made, &facts, &arena);
+	policy_decide(&made.facts, &settings, NULL, 0, &arena, &decision);
+	assert_string_equal(decision.enhanced, "5.7.26");
+	assert_non_null(strstr(decision.text, "name of your address"));
+	assert_non_null(strstr(decision.text, " check: fail\n"));
+	assert_non_null(strstr(decision.text, "\nRefused by the DMARC policy of author.example"));
+	assert_null(strstr(decision.text, "block list"));
+	arena_done(&arena);
+}
+
 /* Whatever memory there is: never milder. */
 static void little_memory_makes_nothing_milder(void **state)
 {
@@ -498,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(rules_are_followed),
 	        cmocka_unit_test(exceptions_let_in_what_was_named),
+	        cmocka_unit_test(a_refusal_tells_all_its_reasons),
 	        cmocka_unit_test(little_memory_makes_nothing_milder),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -36,7 +36,8 @@ static void check_field(const struct spf_args *args, const struct spf_result *re
 		ASSERT(column <= 999 && field.p[i] != 0);
 		if (field.p[i] == '\r')
 			ASSERT(field.p[i + 1] == '\n' &&
-			       (i + 2 == field.n || field.p[i + 2] == '\t'));
+			       (i + 2 == field.n || field.p[i + 2] == ' ' ||
+			        field.p[i + 2] == '\t'));
 		else if (field.p[i] == '\n')
 			ASSERT(i > 0 && field.p[i - 1] == '\r');
 	}

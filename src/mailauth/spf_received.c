@@ -4,8 +4,9 @@
  * CRLF key-value-list = key-value-pair *( ";" [CFWS] key-value-pair ) [";"] key-value-pair = key
  * [CFWS] "=" ( dot-atom / quoted-string )
  *
- * Written as words, between which lines are folded. Limits: VALUE_MAX octets of each value before
- * it is quoted, so no word comes near the 998 octets of a line.
+ * Written as words, between which lines are folded, inside quoted values, too (RFC 5322 section
+ * 3.2.4). Limits: VALUE_MAX octets of each value before it is quoted, so no word comes near the 998
+ * octets of a line.
  */
 #include "mailauth/spf_received.h"
 
@@ -14,6 +15,7 @@
 #include <arpa/inet.h>
 
 #define LINE_WISH       78u  /* octets, where words allow (RFC 5322 section 2.1.1) */
+#define TAB             8u   /* columns */
 #define VALUE_MAX       400u /* octets */
 #define LOCALPART_SHOWN 128u /* octets of a sender's, so that its domain is seen, too */
 
@@ -26,13 +28,33 @@ static void add_word(struct field *field, struct slice word)
 {
 	if (field->column > 0 && field->column + 1 + word.n > LINE_WISH) {
 		buf_add_str(field->text, "\r\n\t");
-		field->column = 8;
+		field->column = TAB;
 	} else if (field->column > 0) {
 		buf_add_byte(field->text, ' ');
 		field->column++;
 	}
 	buf_add_line_safe(field->text, word);
 	field->column += word.n;
+}
+
+/* A word with spaces in it, which are part of what it says: where it is too long for a line of its
+ * own, a line begins with one of them, not with a tab. Between two spaces no line is begun, as it
+ * could be left empty. */
+static void add_spaced_word(struct field *field, struct slice word)
+{
+	struct slice part = word;
+	bool more = TAB + word.n > LINE_WISH && slice_cut(word, ' ', &part, &word);
+	add_word(field, part);
+	while (more) {
+		more = slice_cut(word, ' ', &part, &word);
+		if (part.n > 0 && field->column + 1 + part.n > LINE_WISH) {
+			buf_add_str(field->text, "\r\n");
+			field->column = 0;
+		}
+		buf_add_byte(field->text, ' ');
+		buf_add_line_safe(field->text, part);
+		field->column += 1 + part.n;
+	}
 }
 
 /* A sentence as a comment, word by word, with what would end it escaped. */
@@ -114,7 +136,7 @@ static void add_pair(struct field *field, const char *key, struct slice value, b
 	else
 		add_quoted(buf_slice(&cleaned), &pair);
 	buf_add_byte(&pair, ';');
-	add_word(field, buf_slice(&pair));
+	add_spaced_word(field, buf_slice(&pair));
 }
 
 /* "local@domain" as in SMTP, the localpart quoted where it has to be; "<>" for none. */

@@ -10,6 +10,7 @@
 #include "rooms/gate.h"
 
 #include "dns/cache.h"
+#include "mailauth/dkim_key_cache.h"
 #include "mailauth/dnsbl.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -346,6 +347,7 @@ static void begin_mx(struct gate *gate)
 	gate->checkers = base_alloc(sizeof(*gate->checkers));
 	gate_check_runner_init(gate->checkers);
 	gate->dns_cache = dns_cache_new(DNS_CACHE_SIZE_DEFAULT, key, clock_real());
+	gate->dkim_keys = dkim_key_cache_new();
 	gate->lists = dnsbl_state_new(clock_real());
 }
 

@@ -12,6 +12,7 @@
 #include "tls/context.h"
 #include "tls/stream.h"
 
+struct dkim_key_cache;
 struct dns_cache;
 struct dnsbl_state;
 struct gate;
@@ -55,6 +56,7 @@ struct gate {
 	struct gate_rates *rates;
 	struct gate_check_runner *checkers;
 	struct dns_cache *dns_cache;
+	struct dkim_key_cache *dkim_keys;
 	struct dnsbl_state *lists;
 	atomic_size_t header_bytes; /* held by gate_content.c, of all sessions */
 	struct login_limiter *login_limiter;

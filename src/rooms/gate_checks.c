@@ -76,6 +76,7 @@ void gate_checks_init(struct gate_checks *checks, struct gate_connection *connec
 	checks->env = (struct inspection_env){
 	        .resolver = &checks->resolver.resolver,
 	        .cache = gate->dns_cache,
+	        .keys = gate->dkim_keys,
 	        .clock = clock_real(),
 	        .runner = &gate->checkers->runner,
 	        .lists = gate->lists,
@@ -201,8 +202,9 @@ static Door__CheckLookup *lookup_message(const struct mailauth_evidence_item *it
 	lookup->extended_error =
 	        item->ede_code == DNS_NO_EDE
 	                ? door_string("")
-	                : arena_printf(arena, "%" PRIu32 " %s %s", item->ede_code,
-	                               dns_ede_name(item->ede_code), item->ede_text);
+	                : arena_printf(arena, "%" PRIu32 " %s%s%s", item->ede_code,
+	                               dns_ede_name(item->ede_code), item->ede_text[0] ? ": " : "",
+	                               item->ede_text);
 	return arena_failed(arena) ? NULL : lookup;
 }
 

@@ -227,7 +227,8 @@ static void received_says_what_is_known(void **state)
 	parts.trace.extended = false;
 	assert_true(is_ok(smtp_received_print(&parts.trace, &out)));
 	assert_string_equal(buf_cstr(&out),
-	                    "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1]) (dnssec)\r\n"
+	                    "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n"
+	                    "\t(dnssec)\r\n"
 	                    "\tby mx.example.org with SMTP\r\n"
 	                    "\tid c1-1;\r\n"
 	                    "\tSun, 22 Nov 2026 17:18:10 +0000\r\n");

@@ -61,7 +61,7 @@ static void from_clause(const struct smtp_trace *trace, struct buf *out)
 	add_literal(out, trace->peer_address);
 	buf_add_byte(out, ')');
 	if (trace->peer_note.n > 0) {
-		buf_add_str(out, " (");
+		buf_add_str(out, "\r\n\t(");
 		add_word(out, trace->peer_note);
 		buf_add_byte(out, ')');
 	}

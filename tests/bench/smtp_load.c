@@ -1,12 +1,14 @@
 /* Delivers messages as fast as a server takes them, over SMTP or LMTP, from several connections.
  *
- *   smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS MESSAGE-SIZE ACCOUNTS MOST
+ *   smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS MESSAGE-SIZE ACCOUNTS MOST [SENDER FILE]
  *
  * Each thread holds one connection and waits for every reply (no pipelining: what a careful sender
  * does), to user1..userN@localhost in turn. Prints "messages seconds p50_ms p99_ms refused".
  * "submit" logs in as userN@localhost (password mailkeep) and writes to near.test; "relay" does the
  * same without a login. A 421 before a message (so many in one session are enough) is followed by a
- * new connection. Stops after SECONDS or MOST messages. Part of the benchmark, not of the program.
+ * new connection. With FILE that message is sent by SENDER again and again, as it stands there:
+ * with CRLF, no dot at the start of a line. Stops after SECONDS or MOST messages. Part of the
+ * benchmark, not of the program.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -25,6 +27,9 @@ static struct sockaddr_in server;
 static bool lmtp, logs_in, outward;
 static double until;
 static size_t message_size;
+static const char *sender_given;
+static char *text_given;
+static size_t n_given;
 static unsigned n_accounts;
 static long most;
 static atomic_long n_started, n_delivered, n_refused, n_latencies;
@@ -136,9 +141,13 @@ static bool deliver(int fd, long number, unsigned user)
 {
 	char line[256], sender[64] = "a@client.example";
 	size_t n;
+	if (sender_given)
+		snprintf(sender, sizeof(sender), "%s", sender_given);
 	if (logs_in)
 		sprintf(sender, "user%u@localhost", user);
-	char *text = make_message(number, sender, &n);
+	char *text = text_given ? text_given : make_message(number, sender, &n);
+	if (text_given)
+		n = n_given;
 	double began = now();
 	sprintf(line, "MAIL FROM:<%s>\r\n", sender);
 	int code = command(fd, line);
@@ -152,7 +161,8 @@ static bool deliver(int fd, long number, unsigned user)
 		send_all(fd, text, n);
 		code = reply(fd);
 	}
-	free(text);
+	if (text != text_given)
+		free(text);
 	if (code == 421)
 		return false;
 	if (code != 250) {
@@ -186,6 +196,22 @@ static void *run(void *context)
 	return NULL;
 }
 
+static void read_message(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	if (!file)
+		die(path);
+	fseek(file, 0, SEEK_END);
+	long size = ftell(file);
+	rewind(file);
+	text_given = malloc((size_t)size + 3);
+	if (fread(text_given, 1, (size_t)size, file) != (size_t)size)
+		die(path);
+	fclose(file);
+	memcpy(text_given + size, ".\r\n", 3);
+	n_given = (size_t)size + 3;
+}
+
 static int by_value(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
@@ -194,8 +220,8 @@ static int by_value(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	if (argc != 9) {
-		fprintf(stderr, "smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS SIZE ACCOUNTS MOST\n");
+	if (argc != 9 && argc != 11) {
+		fprintf(stderr, "smtp_load HOST PORT smtp|lmtp|submit|relay CONNECTIONS SECONDS SIZE ACCOUNTS MOST [SENDER FILE]\n");
 		return 1;
 	}
 	server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
@@ -207,6 +233,10 @@ int main(int argc, char **argv)
 	message_size = (size_t)atol(argv[6]);
 	n_accounts = (unsigned)atoi(argv[7]);
 	most = atol(argv[8]);
+	if (argc == 11) {
+		sender_given = argv[9];
+		read_message(argv[10]);
+	}
 	pthread_t *threads = calloc((size_t)n_connections, sizeof(*threads));
 	double began = now();
 	until = began + atof(argv[5]);

@@ -22,7 +22,7 @@ from authority import Authority
 from capture import Capture
 from certificates import Certificates
 from liar import Liar
-from mailkeep import RECURSIVE, Mailkeep
+from mailkeep import DOMAINS, RECURSIVE, Mailkeep
 from network import Network
 from postfix import Postfix
 from proxies import Socks
@@ -63,15 +63,15 @@ class Lab:
 
     # --- servers, each begun at its first mention ---
 
-    def mailkeep(self, name, resolver=RECURSIVE, settings=""):
+    def mailkeep(self, name, resolver=RECURSIVE, settings="", domains=DOMAINS):
         """On the host of that name, for the domain NAME.lab."""
         return self._server(name, lambda: Mailkeep(
-            self.host(name), self.certificates.issue(f"mx.{name}.lab"), f"{name}.lab", resolver, settings))
+            self.host(name), self.certificates.issue(f"mx.{name}.lab"), f"{name}.lab", resolver, settings, domains))
 
-    def postfix(self, settings=""):
-        return self._server("postfix", lambda: Postfix(
-            self.host("postfix"), self.certificates.issue("mx.postfix.lab"), "postfix.lab",
-            f"smtp_tls_CAfile = {self.certificates.root.certificate}\n{settings}"))
+    def postfix(self, settings="", services="", name="postfix"):
+        return self._server(name, lambda: Postfix(
+            self.host(name), self.certificates.issue(f"mx.{name}.lab"), f"{name}.lab",
+            f"smtp_tls_CAfile = {self.certificates.root.certificate}\n{settings}", services))
 
     def web(self):
         return self._server("web", lambda: Policies(self.host("web"), self.certificates))

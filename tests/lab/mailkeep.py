@@ -99,11 +99,11 @@ class Mailkeep:
             client.login(f"me@{self.domain}", PASSWORD)
             client.sendmail(sender, list(recipients), message)
 
-    def mail(self):
-        """All messages of `me`, as they are stored."""
+    def mail(self, mailbox="INBOX"):
+        """All messages of `me` in a mailbox, as they are stored."""
         with wire.Imap((self.host.ip4, 993), tls=True) as client:
             client.login(f"me@{self.domain}")
-            return list(client.bodies().values())
+            return list(client.bodies(mailbox=mailbox.encode()).values())
 
     def queue(self, retired=False):
         """What waits, or what was delivered or given up, as `mailkeep queue list --json` has it."""

@@ -77,9 +77,10 @@ USER, MAIL_USER = 6101, 6105  # of the private root
 
 
 class Postfix:
-    """Keeps what comes for its domain; the test, at the bridge, may send through it. settings: lines for main.cf."""
+    """Keeps what comes for its domain; the test, at the bridge, may send through it. settings, services: lines for
+    main.cf and master.cf."""
 
-    def __init__(self, host, certificate, domain, settings=""):
+    def __init__(self, host, certificate, domain, settings="", services=""):
         self.host, self.domain, self.folder = host, domain, host.folder / "postfix"
         for name, owner in (("", None), ("queue", None), ("state", USER), ("mail", MAIL_USER)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ class Postfix:
         (self.folder / "main.cf").write_text(MAIN_CF.format(
             folder=self.folder, domain=domain, ip4=host.ip4, ip6=host.ip6, key=certificate.key,
             certificate=certificate.certificate, settings=settings))
-        (self.folder / "master.cf").write_text(MASTER_CF)
+        (self.folder / "master.cf").write_text(MASTER_CF + services)
         self.service = host.start_rooted("/usr/sbin/postfix", "-c", self.folder, "start-fg", name="postfix")
         network.wait_port(host.ip4, 25)
 

@@ -17,7 +17,7 @@ HOSTS = {
     "stranger": 8,                   # whom the resolver refuses
     "nobody": 99,                    # an address at which nobody lives
     "one": 21, "two": 22,            # mailkeep
-    "postfix": 31,
+    "postfix": 31, "judge": 32,
     "sink": 41,                      # SMTP servers that a test controls
     "web": 51,                       # policies of MTA-STS
     "socks": 61,
@@ -54,7 +54,7 @@ MAIL = [Zone(f"{name}.lab", f"""
     mx   AAAA  {{{name}.ip6}}
     _mta-sts  TXT  "v=STSv1; id=1"
     mta-sts   A    {{web.ip4}}
-""") for name in ("one", "two", "postfix")]
+""") for name in ("one", "two", "postfix", "judge")]
 
 # --- domains for the DNS itself ---
 

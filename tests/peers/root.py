@@ -17,10 +17,12 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(os.environ.get("MAILKEEP_PEERS", TOP / "build" / "peers"))
 WANTED = ["postfix", "dovecot-imapd", "dovecot-lmtpd", "dash", "coreutils", "sed", "grep", "findutils", "mawk",
           # for tests/lab
-          "knot", "knot-dnssecutils", "unbound", "dante-server", "microsocks", "nftables", "tcpdump"]
+          "knot", "knot-dnssecutils", "unbound", "dante-server", "microsocks", "nftables", "tcpdump",
+          # what checks mail beside Postfix
+          "opendkim", "opendmarc", "postfix-policyd-spf-python"]
 # Drawn in by dependencies of maintainer scripts, which are never run here.
 UNUSED = ("perl", "libperl", "usrmerge", "e2fsprogs", "adduser", "lib-perl", "libfile-find-rule", "debconf", "cpio")
-STAMP = "unpacked-4"
+STAMP = "unpacked-5"
 
 PASSWD = """root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/bin/false

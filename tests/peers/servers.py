@@ -301,9 +301,9 @@ class Postfix(Peer):
 
     kind = "postfix"
 
-    def __init__(self, ip, transport, tls="encrypt", extra="", certificate=None):
+    def __init__(self, ip, transport, tls="encrypt", extra="", certificate=None, services=""):
         super().__init__(ip)
-        self.certificate = certificate
+        self.certificate, self.services = certificate, services  # lines for master.cf
         self.transport, self.tls, self.extra, self.port = transport, tls, extra, 10025
 
     def start(self):
@@ -316,7 +316,7 @@ class Postfix(Peer):
         extra = self.extra.replace("{etc}", self.etc) + f"\ndefault_transport = {self.transport}\n"
         (outer_etc / "main.cf").write_text(MAIN_CF.format(
             queue=queue, data=data, log=log, ip=self.ip, tls=self.tls, extra=extra))
-        (outer_etc / "master.cf").write_text(MASTER_CF.format(ip=self.ip))
+        (outer_etc / "master.cf").write_text(MASTER_CF.format(ip=self.ip) + self.services)
         default = self.inside("etc/postfix/main.cf")[1]
         default.write_text("compatibility_level = 3.6\nsetgid_group = postdrop\n")
         started = self.chroot("/usr/sbin/postfix", "-c", self.etc, "start")
