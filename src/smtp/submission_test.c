@@ -75,10 +75,10 @@ static const struct script_case cases[] = {
          "C: MAIL FROM:<> BY=0;R\nS: 501 5.5.4 *\nC: MAIL FROM:<> BY=1;X\nS: 501 5.5.4 *\n"
          "C: MAIL FROM:<> MT-PRIORITY=10\nS: 501 5.5.4 *\n" QUIT,
          NULL, submission},
-        {"port 25 knows none of it",
+        {"port 25 knows little of it",
          HELO "C: MAIL FROM:<> HOLDFOR=1\nS: 555 5.5.4 Unknown parameter\n"
               "C: MAIL FROM:<> BY=1;R\nS: 555 *\nC: MAIL FROM:<> MT-PRIORITY=1\nS: 555 *\n"
-              "C: MAIL FROM:<> REQUIRETLS\nS: 555 *\n" QUIT,
+              "C: MAIL FROM:<> REQUIRETLS\nS: 530 *\n" QUIT,
          LOG_HELO, NULL},
         {"a slip at the start is forgiven", "C: XYZ\nS: 500 5.5.1 Unknown command\n" MAIL QUIT,
          LOG_MAIL "reset\n", submission},
