@@ -337,6 +337,32 @@ static void test_dead_hosts_hold_up_nobody(void **state)
 }
 
 /* What is tried again takes half of the slots at most. */
+/* Who waits for a token is woken for it, whichever kind is looked at last. */
+static void test_woken_for_the_next_token(void **state)
+{
+	(void)state;
+	for (int64_t n = 30; n < 34; n++) {
+		struct queue_schedule *s = make(200, 20);
+		struct queue_batch batch;
+		for (int64_t id = 1; id <= n; id++) {
+			char domain[64];
+			snprintf(domain, sizeof(domain), "d%" PRId64 ".example", id);
+			put(s, id, id, "me", domain, 0);
+		}
+		int64_t now = 0, n_taken = 0;
+		while (n_taken < n) {
+			while (queue_schedule_take(s, now, &batch))
+				n_taken++;
+			if (n_taken == n)
+				break;
+			int64_t wake = queue_schedule_wake_ms(s, now);
+			assert_in_range(wake, now + 1, now + 1000);
+			now = wake;
+		}
+		queue_schedule_free(s);
+	}
+}
+
 static void test_room_for_the_fresh(void **state)
 {
 	struct queue_schedule *s = make(20, 20);
@@ -819,6 +845,7 @@ int main(void)
 	        cmocka_unit_test(test_concurrency_adapts),
 	        cmocka_unit_test(test_fairness),
 	        cmocka_unit_test(test_dead_hosts_hold_up_nobody),
+	        cmocka_unit_test(test_woken_for_the_next_token),
 	        cmocka_unit_test(test_room_for_the_fresh),
 	        cmocka_unit_test(test_local_mail_has_slots_of_its_own),
 	        cmocka_unit_test(test_resting_destinations),
