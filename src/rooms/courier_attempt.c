@@ -258,7 +258,8 @@ static bool is_late(const struct courier_attempt *a)
 static bool may_go_clear(const struct courier_attempt *a, const struct courier_target *target,
                          const struct courier_failure *failure)
 {
-	return !target->in_clear && failure->session.progress == DELIVERY_TLS_NO_HANDSHAKE &&
+	return !target->in_clear && !failure->tampered &&
+	       failure->session.progress == DELIVERY_TLS_NO_HANDSHAKE &&
 	       delivery_security_judge(&target->guard->security, failure->session.progress, false)
 	                       .next == DELIVERY_AGAIN_IN_CLEAR &&
 	       !is_late(a);
@@ -317,6 +318,7 @@ static bool has_addresses(struct courier_attempt *a, struct chance *chance)
 	if (addresses->outcome == DELIVERY_HOSTS_FOUND)
 		return true;
 	pass_over(a, chance, addresses->enhanced, addresses->why);
+	courier_report_addresses(a, chance->host->name, addresses);
 	return false;
 }
 

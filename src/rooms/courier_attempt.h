@@ -83,9 +83,11 @@ struct delivery_guard *courier_guard_host(struct courier_attempt *a,
                                           const struct delivery_host *host,
                                           const struct delivery_addresses *addresses,
                                           uint16_t port);
-/* Facts for TLS reports: of a lookup for the domain's hosts that failed, of a session, and all of
- * them handed on. */
+/* Facts for TLS reports: of a lookup for the domain's hosts or for a host's addresses that failed,
+ * of a session, and all of them handed on. */
 void courier_report_lookup(struct courier_attempt *a, const struct delivery_hosts *hosts);
+void courier_report_addresses(struct courier_attempt *a, const char *host,
+                              const struct delivery_addresses *addresses);
 void courier_report_session(struct courier_attempt *a, const struct delivery_guard *guard,
                             const struct courier_session *session);
 void courier_report_all(struct courier_attempt *a);

@@ -380,7 +380,9 @@ static bool tls_by_command(struct maker *m)
 		o->kind = SMTP_OUTCOME_DEFERRED;
 		snprintf(o->enhanced, SMTP_ENHANCED_SIZE, "%s", judgement.enhanced);
 	}
-	return o->step == SMTP_STEP_TLS ? tls_broke(m, status.why) : false;
+	m->failure->tampered = o->step == SMTP_STEP_STARTTLS && status.code == ERR_PROTOCOL;
+	bool broke = o->step == SMTP_STEP_TLS || m->failure->tampered;
+	return broke ? tls_broke(m, status.why) : false;
 }
 
 /* --- login --- */
