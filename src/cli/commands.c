@@ -475,6 +475,13 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dmarc parse \"v=DMARC1; p=reject; rua=mailto:dmarc@example.org\"",
          .run = cli_dmarc_parse},
 
+        {"dmarc record", "Print the TXT record of a domain's DMARC policy",
+         .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
+         .help = "DOMAIN is one of this server's; its policy is what dmarc says in domains.yaml. "
+                 "Where reports go to another domain, a second line is the record by which that "
+                 "domain agrees.",
+         .examples = "mailkeep dmarc record example.org", .run = cli_dmarc_record},
+
         {"iprev", "Check whether the name of an address leads back to it",
          .args = {{"ADDRESS", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .takes_config = true,
          .has_json = true,
@@ -626,19 +633,23 @@ const struct cli_command cli_commands[] = {
                      "--results \"mx.example.org; arc=none; spf=pass\" < message.eml",
          .run = cli_arc_seal},
 
-        {"dane record", "Print the TLSA record of a certificate or public key",
-         .args = {{"FILE", CLI_ANY}},
+        {"dane record", "Print TLSA records: of this server's keys, or of a file",
+         .args = {{"FILE", CLI_ANY, true}},
          .options = {{"usage", "N", CLI_ANY, "3: this server, 2: an authority; also 0 and 1 (3)"},
                      {"selector", "N", CLI_ANY, "0: the certificate, 1: its public key (1)"},
                      {"matching", "N", CLI_ANY, "0: all of it, 1: SHA-256, 2: SHA-512 (1)"},
                      {"host", "HOST", CLI_ANY, "Print a line for the zone of this host"},
                      {"port", "N", CLI_ANY, "Port of that line (25)"}},
-         .has_json = true,
-         .help = "FILE has a certificate or a public key in PEM form, never a private key. Usages "
+         .takes_config = true, .has_json = true,
+         .help = "Without FILE, lines for the zone: for each host name under which the running "
+                 "server takes mail, of the keys it has for it (in use) and those that "
+                 "listeners.*.tls.next_keys names (next).\n\n"
+                 "FILE has a certificate or a public key in PEM form, never a private key. Usages "
                  "2 and 0 take the last certificate in it, the authority behind a chain; the "
                  "others the first.\n\n"
-                 "Publish the record of a new key two times its TTL before the key is used.",
-         .examples = "mailkeep dane record fullchain.pem\n"
+                 "Publish the record of a new key two times its TTL before the key is used, and "
+                 "leave the old one there as long after it.",
+         .examples = "mailkeep dane record\nmailkeep dane record fullchain.pem\n"
                      "mailkeep dane record cert.pem --host mx.example.org\n"
                      "mailkeep dane record ca.pem --usage 2 --selector 0",
          .run = cli_dane_record},
@@ -691,6 +702,35 @@ const struct cli_command cli_commands[] = {
          .examples =
                  "mailkeep mtasts lookup example.org\nmailkeep mtasts lookup example.org --json",
          .run = cli_mtasts_lookup},
+        {"mtasts record", "Print the TXT record that announces a domain's MTA-STS policy",
+         .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
+         .help = "DOMAIN is one of this server's; its policy is what mta_sts says in domains.yaml. "
+                 "The id is made of the policy and changes with it: publish the new policy first, "
+                 "then the record.",
+         .examples = "mailkeep mtasts record example.org", .run = cli_mtasts_record},
+        {"mtasts policy", "Print the MTA-STS policy of a domain of this server",
+         .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
+         .help = "The text that https://mta-sts.DOMAIN/.well-known/mta-sts.txt must give, as "
+                 "text/plain.",
+         .examples = "mailkeep mtasts policy example.org > mta-sts.txt", .run = cli_mtasts_policy},
+        {"tlsrpt record", "Print the TXT record that asks others for reports of TLS",
+         .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
+         .help = "DOMAIN is one of this server's; tls_reports in domains.yaml says where reports "
+                 "go.",
+         .examples = "mailkeep tlsrpt record example.org", .run = cli_tlsrpt_record},
+        {"mtasts list", "Show the MTA-STS policies that the server keeps",
+         .args = {{"DOMAIN", CLI_ANY, true}}, .takes_config = true, .has_json = true,
+         .help = "Of each domain that mail was sent to: the mode of its policy (failed: there is "
+                 "none, since it could not be fetched; expired: mail goes without it), when it "
+                 "was fetched, until when it holds, when it was last used, and what MX hosts it "
+                 "names. Policies survive a restart.",
+         .examples = "mailkeep mtasts list\nmailkeep mtasts list example.org --json",
+         .run = cli_mtasts_list},
+        {"mtasts forget", "Have the server forget the MTA-STS policy of a domain",
+         .args = {{"DOMAIN", CLI_ANY}}, .takes_config = true, .has_json = true,
+         .help = "For a domain that has published a wrong policy and would otherwise be held to "
+                 "it. The next message to the domain looks for its policy anew.",
+         .examples = "mailkeep mtasts forget example.org", .run = cli_mtasts_forget},
         {"tlsrpt lookup", "Show where a domain wants reports about TLS with its servers",
          .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
          .help = "The first line begins with found, absent or unknown (the DNS did not tell).",

@@ -8,10 +8,9 @@
  *	{"command": "secret-rm", "name": "n"}
  *	{"command": "secret-list"}
  *	{"command": "dns-lookup", "name": "example.org", "type": 15, "timeout_ms": 5000}
- *	{"command": "dkim-generate", "domain": "example.org", "selector": "2026a", "type":
- *"ed25519"} and the like (rooms/steward_dkim.h, rooms/steward_queue.h, rooms/steward_lookup.h) and
- *the answer is {"ok": true, ...} or {"ok": false, "code": "not-found", "errors": ["...",
- *...]}.
+ *	{"command": "dkim-list", "domain": "example.org"}
+ * and the like (rooms/steward_dkim.h, rooms/steward_queue.h, rooms/steward_lookup.h), and the
+ * answer is {"ok": true, ...} or {"ok": false, "code": "not-found", "errors": ["...", ...]}.
  */
 #pragma once
 

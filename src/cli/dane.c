@@ -1,96 +1,13 @@
-/* `mailkeep dane record`: a TLSA record of a certificate. `mailkeep dane dial`: one server, its
- * TLSA records, its certificate, and whether they fit. In this process: no running server is
- * needed. */
+/* `mailkeep dane dial`: one server, its TLSA records, its certificate, and whether they fit. In
+ * this process: no running server is needed. */
 #include "cli/dns.h"
 #include "cli/evidence.h"
 
-#include "os/file.h"
 #include "tls/certificate.h"
 
 #include <stdarg.h>
 
-#define DIAL_ARENA  ((size_t)64 * 1024 * 1024)
-#define RECORD_PORT 25u
-
-/* --- dane record --- */
-
-static int number_option(const struct cli *cli, const char *name, uint32_t max, uint32_t fallback,
-                         uint8_t *ret_value)
-{
-	const char *text = cli_option(cli, name);
-	uint32_t value = fallback;
-	if (text && !slice_to_u32(slice_str(text), max, &value))
-		return cli_fail(cli, NULL, "--%s is a number from 0 to %u", name, max);
-	*ret_value = (uint8_t)value;
-	return 0;
-}
-
-static void put_record(const struct cli *cli, const struct tls_tlsa *record, const char *owner)
-{
-	struct buf text;
-	buf_init(&text, 4 * TLS_PEM_MAX);
-	tls_tlsa_print(record, &text);
-	if (cli->json)
-		cli_put_json(json_pack("{s:b, s:s, s:i, s:i, s:i, s:s}", "ok", 1, "record",
-		                       buf_cstr(&text), "usage", record->usage, "selector",
-		                       record->selector, "matching", record->matching, "owner",
-		                       owner));
-	else if (*owner)
-		printf("%s IN TLSA %s\n", owner, buf_cstr(&text));
-	else
-		printf("%s\n", buf_cstr(&text));
-	buf_done(&text);
-}
-
-/* "_25._tcp.mx.example.com." or "". */
-static int owner_of(const struct cli *cli, struct arena *arena, const char **ret_owner)
-{
-	const char *host = cli_option(cli, "host");
-	struct dns_name name;
-	uint16_t port;
-	char prefix[16];
-	int result = cli_port_option(cli, "port", &port);
-	*ret_owner = "";
-	if (result != 0 || !host)
-		return result;
-	snprintf(prefix, sizeof(prefix), "_%u._tcp", port ? port : RECORD_PORT);
-	if (!is_ok(dns_name_parse(slice_str(host), arena, &name)) ||
-	    !is_ok(dns_name_prepend(slice_str(prefix), name, arena, &name)))
-		return cli_fail(cli, NULL, "`%s` is not the name of a host", host);
-	*ret_owner = arena_printf(arena, "%s.", name.text);
-	return 0;
-}
-
-int cli_dane_record(struct cli *cli)
-{
-	uint8_t usage = 0, selector = 0, matching = 0;
-	struct os_fault fault = {0};
-	struct tls_tlsa record;
-	struct arena arena;
-	struct slice pem;
-	const char *owner;
-	int result = number_option(cli, "usage", 3, TLS_TLSA_DANE_EE, &usage);
-	if (result == 0)
-		result = number_option(cli, "selector", 1, TLS_TLSA_SPKI, &selector);
-	if (result == 0)
-		result = number_option(cli, "matching", 2, TLS_TLSA_SHA256, &matching);
-	if (result != 0)
-		return result;
-	arena_init(&arena, 4 * TLS_PEM_MAX);
-	result = owner_of(cli, &arena, &owner);
-	if (result == 0 && !is_ok(file_read_path(cli->args[0], TLS_PEM_MAX, &arena, &pem, &fault)))
-		result = cli_fail(cli, NULL, "the file cannot be read: %s", fault.text);
-	if (result == 0) {
-		struct status status = tls_tlsa_of_pem(pem, cli->args[0], usage, selector, matching,
-		                                       &record, &arena);
-		if (is_ok(status))
-			put_record(cli, &record, owner);
-		else
-			result = cli_fail(cli, NULL, "%s", status.why);
-	}
-	arena_done(&arena);
-	return result;
-}
+#define DIAL_ARENA ((size_t)64 * 1024 * 1024)
 
 /* --- dane dial --- */
 

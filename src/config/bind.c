@@ -391,6 +391,7 @@ static struct status bind_item(struct binder *b, const struct config_field *fiel
 		return ok();
 	}
 	set_place(text, node);
+	make_absolute(b, field, text);
 	ret->n++;
 	return ok();
 }

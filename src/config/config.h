@@ -106,6 +106,7 @@ struct config_tls {
 	struct config_text certificate; /* "self-signed", or a path (absolute) of a PEM chain */
 	struct config_text key;         /* path (absolute) of the PEM key, "" when self-signed */
 	bool self_signed;               /* derived: certificate is "self-signed" */
+	struct config_texts next_keys;  /* paths (absolute) of PEM files: public keys to come */
 };
 
 struct config_listener {
@@ -405,6 +406,32 @@ struct config_dkims {
 	size_t n;
 };
 
+/* --- what a domain publishes about itself (setup/published.h) --- */
+
+enum config_sts_mode { CONFIG_STS_OFF, CONFIG_STS_NONE, CONFIG_STS_TESTING, CONFIG_STS_ENFORCE };
+
+#define CONFIG_STS_MX_MAX    100 /* patterns of a policy */
+#define CONFIG_REPORTS_MAX   10  /* places that reports go to */
+#define CONFIG_NEXT_KEYS_MAX 8   /* of a listener */
+
+struct config_sts {
+	enum config_sts_mode mode;
+	struct config_texts mx; /* host names or "*.domain", as written; empty: the server's name */
+	uint64_t max_age_ms;
+};
+
+enum config_dmarc_policy {
+	CONFIG_POLICY_OFF, /* no record */
+	CONFIG_POLICY_NONE,
+	CONFIG_POLICY_QUARANTINE,
+	CONFIG_POLICY_REJECT,
+};
+
+struct config_dmarc_record {
+	enum config_dmarc_policy policy;
+	struct config_texts reports; /* addresses, as written */
+};
+
 struct config_domain {
 	struct config_text name; /* as written */
 	struct config_text catchall;
@@ -412,6 +439,9 @@ struct config_domain {
 	bool case_sensitive_localparts;
 	bool enabled;
 	struct config_dkims dkim;
+	struct config_sts mta_sts;
+	struct config_texts tls_reports; /* addresses and https URIs, as written */
+	struct config_dmarc_record dmarc;
 	struct config_routes routes;                   /* for senders of the domain */
 	const char *ascii;                             /* A-labels, lower case */
 	const struct config_account *catchall_account; /* resolved; at most one of the two is set */

@@ -7,11 +7,12 @@
  *	config_edit_free(edit);
  *
  * From open to free the configuration is locked against other editors. Nothing reaches the disk
- *before commit, which checks the whole result first and then replaces the file atomically, with its
- *mode and owner. A configuration that is invalid now cannot be edited: open reports its errors.
+ * before commit, which checks the whole result first and then replaces the file atomically, with
+ * its mode and owner. A configuration that is invalid now cannot be edited: open reports its
+ * errors.
  *
  * Errors of the changes: EXISTS, NOT_FOUND, SYNTAX (a value that its field refuses; `why` begins
- *with "must"), INVALID, UNSUPPORTED (the file is written in a way that only a person can change).
+ * with "must"), INVALID, UNSUPPORTED (the file is written in a way that only a person can change).
  */
 #pragma once
 

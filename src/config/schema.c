@@ -43,6 +43,8 @@ static const struct config_format reply_text = {"text", config_check_reply_text}
 
 static const struct config_format selector = {"selector", config_check_selector};
 static const struct config_format field_name = {"field name", config_check_field_name};
+static const struct config_format mx_pattern = {"host name or *.domain", config_check_mx_pattern};
+static const struct config_format report_uri = {"address or https URI", config_check_report_uri};
 static const struct config_format server = {"IP address", config_check_server};
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
@@ -56,6 +58,10 @@ static const char *const tls_policies[] = {"default",  "none",     "opportunisti
                                            "required", "implicit", NULL};
 static const char *const dmarc_words[] = {"obey", "quarantine", "ignore", NULL};
 static const char *const dmarc_discoveries[] = {"treewalk", "psl", NULL};
+static const char *const sts_modes[] = {"off", "none", "testing", "enforce", NULL};
+static const char *const dmarc_policies[] = {"off", "none", "quarantine", "reject", NULL};
+_Static_assert(CONFIG_STS_ENFORCE == 3 && CONFIG_POLICY_REJECT == 3,
+               "the names are in the order of the enums");
 static const char *const actions[] = {"accept", "junk", "defer", "refuse", NULL};
 static const char *const exception_kinds[] = {"list", "forward", NULL};
 _Static_assert(CONFIG_DMARC_IGNORE == 2 && CONFIG_DMARC_PUBLIC_SUFFIX == 1 && CONFIG_REFUSE == 3 &&
@@ -227,6 +233,12 @@ const struct config_field config_fields[] = {
         {CONFIG_SERVER, "listeners.*.tls.key", CONFIG_TEXT, LISTENER_AT(tls.key), .format = &path,
          .is_path = true, .doc = "PEM file with the private key of the certificate.",
          .example = "/etc/mailkeep/tls/privkey.pem"},
+        {CONFIG_SERVER, "listeners.*.tls.next_keys", CONFIG_TEXTS, LISTENER_AT(tls.next_keys),
+         .max = CONFIG_NEXT_KEYS_MAX, .format = &path, .is_path = true,
+         .doc = "PEM files with public keys or certificates that will be used next: `mailkeep dane "
+                "record` prints their TLSA records beside the present ones, so that they are known "
+                "everywhere before the keys are used.",
+         .example = "[/etc/mailkeep/tls/next.pem]"},
         SERVICE(SMTP, "smtp", "25", "Mail from other servers. STARTTLS is offered."),
         SERVICE(SUBMISSION, "submission", "587", "Mail from users, after STARTTLS and login."),
         SERVICE(SUBMISSIONS, "submissions", "465", "Mail from users, over TLS."),
@@ -556,6 +568,44 @@ const struct config_field config_fields[] = {
          .doc = "After which time a signature is void; 0s: never. Mail may lie in a queue for a "
                 "week.",
          .example = "14d"},
+
+        {CONFIG_DOMAINS, "domains.*.mta_sts", CONFIG_GROUP,
+         .doc = "The domain's own MTA-STS policy (RFC 8461): other servers deliver over verified "
+                "TLS only, to the hosts it names. `mailkeep mtasts record` and `mtasts policy` "
+                "print what is to be published."},
+        {CONFIG_DOMAINS, "domains.*.mta_sts.mode", CONFIG_ENUM, DOMAIN_AT(mta_sts.mode), "off",
+         .choices = sts_modes,
+         .doc = "`testing`: failures are reported, mail is delivered; `enforce`: it is not; "
+                "`none`: "
+                "the policy is withdrawn, which is what a domain publishes for max_age before it "
+                "goes back to `off`, no policy at all."},
+        {CONFIG_DOMAINS, "domains.*.mta_sts.mx", CONFIG_TEXTS, DOMAIN_AT(mta_sts.mx),
+         .max = CONFIG_STS_MX_MAX, .format = &mx_pattern,
+         .doc = "Hosts that may be MX of the domain, *.example.org for all with one label more. "
+                "Without the list, this server alone.",
+         .example = "[mx1.example.org, mx2.example.org]"},
+        {CONFIG_DOMAINS, "domains.*.mta_sts.max_age", CONFIG_DURATION,
+         DOMAIN_AT(mta_sts.max_age_ms), "28d", .min = 60 * 60 * 1000ULL, .max = 31557600ULL * 1000,
+         .doc = "How long others may go by the policy without asking again. Long is safe: they "
+                "ask when its id changes, and that follows its text."},
+        {CONFIG_DOMAINS, "domains.*.tls_reports", CONFIG_TEXTS, DOMAIN_AT(tls_reports),
+         .max = CONFIG_REPORTS_MAX, .format = &report_uri,
+         .doc = "Addresses (or https URIs) at which the domain wants reports about TLS with its "
+                "servers (RFC 8460). `mailkeep tlsrpt record` prints the record. What comes to an "
+                "address of this server is read, and shown by `mailkeep tlsrpt received`.",
+         .example = "[tls-reports@example.org]"},
+        {CONFIG_DOMAINS, "domains.*.dmarc", CONFIG_GROUP,
+         .doc = "The domain's own DMARC policy; `mailkeep dmarc record` prints the record."},
+        {CONFIG_DOMAINS, "domains.*.dmarc.policy", CONFIG_ENUM, DOMAIN_AT(dmarc.policy), "off",
+         .choices = dmarc_policies,
+         .doc = "What others are asked to do with mail that claims to be the domain's and is not: "
+                "deliver and report it (`none`), put it with the junk, refuse it. `off`: no "
+                "record."},
+        {CONFIG_DOMAINS, "domains.*.dmarc.reports", CONFIG_TEXTS, DOMAIN_AT(dmarc.reports),
+         .max = CONFIG_REPORTS_MAX, .format = &address,
+         .doc = "Addresses that get others' daily reports. What comes to an address of this server "
+                "is read, and shown by `mailkeep dmarc received`.",
+         .example = "[dmarc-reports@example.org]"},
 
         ROUTES(CONFIG_DOMAINS, "domains.*.routes", DOMAIN_AT(routes),
                "Routes for mail from senders of the domain; see `routes` in mailkeep.yaml."),

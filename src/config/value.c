@@ -243,6 +243,30 @@ struct status config_check_server(struct slice s)
 	return fail(ERR_SYNTAX, "must be an IP address, with a port or without");
 }
 
+struct status config_check_mx_pattern(struct slice s)
+{
+	uint8_t bytes[16];
+	bool is_v6;
+	if (!config_parse_ip(s, bytes, &is_v6) &&
+	    is_ok(config_check_hostname(slice_starts(s, SLICE("*.")) ? slice_from(s, 2) : s)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be a host name, or *. and a domain");
+}
+
+/* As a URI goes into a record: visible ASCII that ends neither the URI nor the tag (RFC 8460
+ * section 3). */
+struct status config_check_report_uri(struct slice s)
+{
+	bool good = slice_istarts(s, SLICE("https://")) && s.n > 8 && s.n <= 1000;
+	if (slice_index(s, ':') == SIZE_MAX)
+		return config_check_address(s);
+	for (size_t i = 0; good && i < s.n; i++)
+		good = s.p[i] > ' ' && s.p[i] < 0x7f && !strchr(",;!\"<>\\", s.p[i]);
+	return good ? ok()
+	            : fail(ERR_SYNTAX, "must be an address, or an https:// URI without blanks and "
+	                               "without , ; !");
+}
+
 /* RFC 5321 section 4.1.3, as far as addresses are known here. */
 static bool is_address_literal(struct slice s)
 {

@@ -49,6 +49,8 @@ bool config_parse_key(struct slice s, uint8_t *ret_key);
 
 /* An IP address, with a port or without: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53". */
 struct status config_check_server(struct slice s);
+struct status config_check_mx_pattern(struct slice s); /* RFC 8461 section 3.2 */
+struct status config_check_report_uri(struct slice s); /* an address or an https URI */
 
 /* IPv4 or IPv6 text. bytes has room for 16. */
 bool config_parse_ip(struct slice s, uint8_t *bytes, bool *ret_is_v6);

@@ -4,15 +4,15 @@
  *	first answer for the addresses insecure   no DANE, and no question for TLSA records (2.2.2)
  *	no alias                                  TLSA at the name
  *	alias, every step and the addresses       TLSA at the end of the aliases, and where there
- *are secure                                    none, at the name itself alias, first step secure, a
- *later one not TLSA at the name itself a lookup for TLSA fails, or is bogus      the host is
- *unreachable for now (2.1.2)
+ *	  are secure                                are none, at the name itself
+ *	alias, first step secure, a later not     TLSA at the name itself
+ *	a lookup for TLSA fails, or is bogus      the host is unreachable for now (2.1.2)
  *
  * The input domain is the host of an MX record; without MX records it is the recipient's domain as
  * it was written, with the aliases that the resolver followed when it looked for MX records.
  *
  * Deliberately not done: DANE behind insecure MX records, which section 2.2.1 allows; mandatory
- *DANE (section 6); usages 0 and 1 (section 3.1.3); raw public keys.
+ * DANE (section 6); usages 0 and 1 (section 3.1.3); raw public keys.
  *
  * Limits: TLS_TLSA_RECORDS_MAX records; two candidates.
  */

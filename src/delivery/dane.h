@@ -1,5 +1,5 @@
 /* DANE for one mail server (RFC 7672): what TLSA records in the DNS demand of TLS with it, and
- *every step to that conclusion in words.
+ * every step to that conclusion in words.
  *
  *	TRY(delivery_dane_find(&query, &arena, &dane));
  *	switch (dane.state) {

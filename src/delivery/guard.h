@@ -1,5 +1,5 @@
 /* All that guards mail to one host, in one place: its DANE, the domain's MTA-STS, the message's
- *wish, what follows from them for TLS, and what is reported afterwards.
+ * wish, what follows from them for TLS, and what is reported afterwards.
  *
  *	delivery_hosts_find, mtasts_find                         once for a domain
  *	for each host: delivery_addresses_find

@@ -8,7 +8,7 @@
  *	no answer                 a temporary one, like an answer that DNSSEC finds forged
  *
  * CNAMEs were followed by the resolver, for the domain and for each host (an alias as an MX target
- *is against RFC 2181 section 10.3 and works everywhere).
+ * is against RFC 2181 section 10.3 and works everywhere).
  *
  * Limits: DELIVERY_HOSTS_MAX hosts, DELIVERY_ADDRESSES_MAX / 2 addresses of a family; the resolver
  * bounds records (DNS_RECORDS_MAX) and CNAME steps.

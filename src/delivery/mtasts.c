@@ -1,8 +1,11 @@
 /* Records and policies of MTA-STS by the grammar of RFC 8461 sections 3.1 and 3.2.
  *
- *	sts-text-record = %s"v=STSv1" 1*(delim field) [delim]    field: id=1*32(ALPHA / DIGIT),
- *others sts-policy-record = field *WSP *(term field *WSP) [term] field = name ":" *WSP value name:
- *version, mode, max_age, mx, others term  = LF / CRLF
+ *	sts-text-record   = %s"v=STSv1" 1*(delim field) [delim]
+ *	                    field: id=1*32(ALPHA / DIGIT), others
+ *	sts-policy-record = field *WSP *(term field *WSP) [term]
+ *	                    field = name ":" *WSP value
+ *	                    name: version, mode, max_age, mx, others
+ *	                    term = LF / CRLF
  *
  * Unknown fields are passed over, of repeated ones (but mx) the first counts. Tolerated beyond the
  * grammar: empty lines (docs/deviations.md). A malformed line, an mx pattern that is no domain or a

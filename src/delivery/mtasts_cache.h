@@ -1,5 +1,5 @@
 /* What is kept of a domain's MTA-STS policy, and what to do with it: pure functions of what is
- *known and of the time.
+ * known and of the time.
  *
  *	plan = mtasts_plan(&state, now_s, &lookup);
  *	if (plan.fetch == MTASTS_FETCH_FIRST) {
@@ -10,9 +10,9 @@
  *	apply the policy when plan.use is MTASTS_USE_POLICY
  *
  * RFC 8461: a policy holds for max_age from its fetch, whatever DNS and HTTPS do meanwhile
- *(sections 3.1, 3.3, 5.1); another id in the record means another policy; it is fetched anew once a
- *day, long before it ends, so that nobody can outwait it (section 10.2); a fetch that failed is not
- *repeated for five minutes, per id, and for longer each time.
+ * (sections 3.1, 3.3, 5.1); another id in the record means another policy; it is fetched anew once
+ * a day, long before it ends, so that nobody can outwait it (section 10.2); a fetch that failed is
+ * not repeated for five minutes, per id, and for longer each time.
  */
 #pragma once
 

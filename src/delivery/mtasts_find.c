@@ -44,16 +44,20 @@ static struct status no_room(void)
 
 /* --- what is kept --- */
 
-static struct status recall(struct search *s, const char *domain)
+/* *ret_known false: there may be one that nobody can read now. */
+static struct status recall(struct search *s, const char *domain, bool *ret_known)
 {
 	const struct mtasts_store *store = s->query->store;
 	struct mtasts_entry *entry = &s->found->entry;
 	struct slice form;
 	*entry = (struct mtasts_entry){.domain = domain, .body = slice_empty()};
-	if (!store || !is_ok(store->get(store->context, domain, s->arena, &form)))
-		return ok();
+	struct status status = store ? store->get(store->context, domain, s->arena, &form)
+	                             : fail(ERR_NOT_FOUND, "nothing is kept");
+	*ret_known = is_ok(status) || status.code == ERR_NOT_FOUND;
+	if (!is_ok(status))
+		return arena_failed(s->arena) ? no_room() : ok();
 	struct mtasts_entry kept;
-	struct status status = mtasts_entry_parse(form, s->arena, &kept);
+	status = mtasts_entry_parse(form, s->arena, &kept);
 	if (status.code == ERR_LIMIT && arena_failed(s->arena))
 		return status;
 	if (is_ok(status) && strcmp(kept.domain, domain) == 0)
@@ -198,7 +202,13 @@ static struct status search(struct search *s)
 	if (!found->lookup.answer)
 		return ok(); /* an address, or a name without room for a record */
 	/* "_mta-sts.example.com" without its first label. */
-	TRY(recall(s, dns_name_parent(found->lookup.answer->name).text));
+	bool known;
+	TRY(recall(s, dns_name_parent(found->lookup.answer->name).text, &known));
+	if (!known) { /* a policy that holds must not be passed over (section 5.1) */
+		found->use = MTASTS_USE_LATER;
+		say(s, "the policy that may be kept of the domain cannot be read now");
+		return ok();
+	}
 	struct mtasts_plan plan = mtasts_plan(&found->entry.state, now_s(s), &found->lookup);
 	if (plan.fetch == MTASTS_FETCH_FIRST) {
 		TRY(fetch(s));

@@ -3,7 +3,7 @@
  *
  *	TRY(mtasts_find(&query, &arena, &found));
  *	switch (found.use) ...                      found.entry.policy applies with
- *MTASTS_USE_POLICY
+ * MTASTS_USE_POLICY
  *	... deliver ...
  *	if (found.refresh_due)
  *		TRY(mtasts_refresh(&query, &arena, &found));
@@ -23,7 +23,8 @@
 
 /* Where policies are kept, by domain. Both may block. */
 struct mtasts_store {
-	/* The printed form (mtasts_entry_print) into the arena; NOT_FOUND. What cannot be read
+	/* The printed form (mtasts_entry_print) into the arena; NOT_FOUND. Another failure: it is
+	 * not known whether one is kept, and no mail goes before it is. A form that makes no sense
 	 * counts as not found. */
 	struct status (*get)(void *context, const char *domain, struct arena *arena,
 	                     struct slice *ret_form);

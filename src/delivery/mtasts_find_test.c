@@ -47,6 +47,7 @@ struct fixture {
 	struct mtasts_store store;
 	struct kept kept[4];
 	unsigned n_puts;
+	bool store_fails;
 	struct mtasts_query query;
 };
 
@@ -93,6 +94,8 @@ static struct status get(void *context, const char *domain, struct arena *arena,
                          struct slice *ret_form)
 {
 	struct kept *kept = slot_of(context, domain);
+	if (((const struct fixture *)context)->store_fails)
+		return (fail)(ERR_TIMEOUT, "as the test wants");
 	if (!*kept->domain)
 		return (fail)(ERR_NOT_FOUND, "nothing is kept");
 	*ret_form = arena_copy(arena, buf_slice(&kept->form));
@@ -326,6 +329,19 @@ static void a_small_arena_is_a_limit(void **state)
 	assert_true(n_good > 0);
 }
 
+/* Section 5.1: a policy that holds is not passed over because nobody can read it just now. */
+static void no_mail_goes_while_the_store_cannot_tell(void **state)
+{
+	struct fixture *f = *state;
+	f->store_fails = true;
+	struct mtasts_found found = find(f, "example.com");
+	assert_int_equal(found.use, MTASTS_USE_LATER);
+	assert_int_equal(f->n_fetches, 0);
+	f->store_fails = false;
+	found = find(f, "example.com");
+	assert_int_equal(found.use, MTASTS_USE_POLICY);
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -338,6 +354,7 @@ int main(void)
 	        WITH_FIXTURE(mode_none_is_kept_and_not_applied),
 	        WITH_FIXTURE(a_policy_without_time_holds_for_the_mail_it_was_fetched_for),
 	        WITH_FIXTURE(a_damaged_store_costs_a_fetch),
+	        WITH_FIXTURE(no_mail_goes_while_the_store_cannot_tell),
 	        WITH_FIXTURE(a_small_arena_is_a_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,21 @@
 /* Which TLS, by rules in this order:
  *
- *	transport in clear    no TLS; a message with REQUIRETLS does not go that way
- *	TLS-Required: No      TLS where it works, whatever the recipient's policies say: they are
- *	                      reported alone (RFC 8689 sections 4.2.2, 8.4)
- *	policy not known      later: a lookup for TLSA records failed (RFC 7672 section 2.1.2), the
- *	                      announcement of a policy is forged
- *	policy against host   later: an enforced MTA-STS policy does not name it (RFC 8461 section
- *5) REQUIRETLS            the host's name must be proven, by DNSSEC or by an enforced policy, else
- *	                      closed; a certificate by DANE or by authorities (RFC 8689
- *section 4.2.1) DANE, usable          TLS, a record must fit (RFC 7672 section 2.2) DANE, unusable
- *TLS MTA-STS, enforced     TLS, authorities must vouch for the host; beside DANE both count (RFC
- *8461 section 2) transport verified    TLS, authorities must vouch, or DANE where there is one
- *	nothing               TLS where it works (RFC 7435)
+ *   transport in clear    no TLS; a message with REQUIRETLS does not go that way
+ *   TLS-Required: No      TLS where it works, whatever the recipient's policies say: they are
+ *                         reported alone (RFC 8689 sections 4.2.2, 8.4)
+ *   policy not known      later: a lookup for TLSA records failed (RFC 7672 section 2.1.2), the
+ *                         announcement of a policy is forged
+ *   policy against host   later: an enforced MTA-STS policy does not name it (RFC 8461
+ *                         section 5)
+ *   REQUIRETLS            the host's name must be proven, by DNSSEC or by an enforced policy, else
+ *                         closed; a certificate by DANE or by authorities (RFC 8689
+ *                         section 4.2.1)
+ *   DANE, usable          TLS, a record must fit (RFC 7672 section 2.2)
+ *   DANE, unusable        TLS
+ *   MTA-STS, enforced     TLS, authorities must vouch for the host; beside DANE both count (RFC
+ *                         8461 section 2)
+ *   transport verified    TLS, authorities must vouch, or DANE where there is one
+ *   nothing               TLS where it works (RFC 7435)
  *
  * Rules only add: none takes away what another demands. MTA-STS in testing mode demands nothing.
  */

@@ -1,5 +1,5 @@
 /* SOCKS5 as a client (RFC 1928), with a user name and password (RFC 1929) where the proxy wants
- *one.
+ * one.
  *
  *	-> 05 n methods...             <- 05 method
  *	-> 01 n user n password        <- 01 status
@@ -8,7 +8,7 @@
  * Deliberately not done: BIND, UDP, GSSAPI (which RFC 1928 wants and nobody has).
  *
  * Limits: the whole has one deadline; an answer has at most 262 bytes, each is read by its own
- *length; SOCKS_NAME_MAX.
+ * length; SOCKS_NAME_MAX.
  */
 #include "delivery/socks.h"
 

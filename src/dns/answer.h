@@ -12,7 +12,7 @@
  *	case DNS_FAILED:   nothing is known: answer->failure tells the kind, answer->why the story
  *	}
  * Records that fail validation are never shown: such an answer is DNS_FAILED with security BOGUS
- *and failure AUTHENTICATION.
+ * and failure AUTHENTICATION.
  */
 #pragma once
 

@@ -9,7 +9,7 @@
  * `missed`: so a check can be tried at once, and made again with patience when it missed something.
  *
  * Failures and bogus answers are kept for moments, what is large is not. Of a denial the TTL counts
- *likewise (RFC 2308). All of it is bounded by size, the oldest used goes first. Thread-safe.
+ * likewise (RFC 2308). All of it is bounded by size, the oldest used goes first. Thread-safe.
  */
 #pragma once
 

@@ -15,7 +15,7 @@
  *
  * What no fact tells is NXDOMAIN where nothing is known of the name or below it, else NODATA;
  * insecure both. CNAMEs are followed as a resolver does. A lookup counts in n_lookups. Any number
- *of threads may look up once all facts are told.
+ * of threads may look up once all facts are told.
  */
 #pragma once
 

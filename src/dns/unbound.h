@@ -26,9 +26,8 @@
 #define DNS_UNBOUND_CACHE       ((size_t)8 * 1024 * 1024)
 #define DNS_UNBOUND_LOOKUPS     512u
 #define DNS_UNBOUND_PARTIES     256u /* told apart, by a keyed hash */
-#define DNS_UNBOUND_STACK                                                                          \
-	((size_t)256 * 1024) /* of a thread that looks up: libunbound has                          \
-	                     buffers of 64 KB on it */
+/* Of a thread that looks up: libunbound has buffers of 64 KB on it. */
+#define DNS_UNBOUND_STACK ((size_t)256 * 1024)
 
 /* The root's keys of 2017 and 2024, for machines without Debian's dns-root-data. */
 #define DNS_UNBOUND_ROOT_ANCHORS                                                                   \

@@ -126,9 +126,8 @@ struct imap_reply imap_cmd_enable(struct imap_session *s, struct imap_args *args
 
 /* ---- IDLE ----------------------------------------------------------------------------------- */
 
-#define IDLE_NOTIFY_MS_DEFAULT                                                                     \
-	(2 * 60 * 1000) /* keeps NAT tables from forgetting the connection                         \
-	                 */
+/* Keeps NAT tables from forgetting the connection. */
+#define IDLE_NOTIFY_MS_DEFAULT (2 * 60 * 1000)
 
 /* One wait. False when IDLE is over: the client sent something, or the session ends. */
 static bool idle_step(struct imap_session *s, int64_t until_ms, struct status *ret_status)

@@ -5,6 +5,7 @@
 #include "courier.pb-c.h"
 #include "queue.pb-c.h"
 #include "resolver.pb-c.h"
+#include "steward.pb-c.h"
 #include "vault.pb-c.h"
 
 static const struct permission {
@@ -20,6 +21,7 @@ static const struct permission {
         ROW(GATE_MX, RESOLVER, RESOLVER, LOOKUP),
         ROW(GATE_MX, VAULT, VAULT, LIST_CERTIFICATES),
         ROW(GATE_MX, VAULT, VAULT, SIGN),
+        ROW(GATE_MX, STEWARD, STEWARD, ADD_FACTS),
         /* users come in */
         ROW(GATE_LOGIN, ACCOUNT, ACCOUNT, OPEN_SESSION),
         ROW(GATE_LOGIN, VAULT, VAULT, LIST_CERTIFICATES),
@@ -41,12 +43,20 @@ static const struct permission {
         ROW(QUEUE, COURIER, COURIER, ATTEMPT),
         ROW(COURIER, RESOLVER, RESOLVER, LOOKUP),
         ROW(COURIER, VAULT, VAULT, GET_SECRET),
+        ROW(COURIER, STEWARD, STEWARD, GET_POLICY),
+        ROW(COURIER, STEWARD, STEWARD, PUT_POLICY),
+        ROW(COURIER, STEWARD, STEWARD, ADD_FACTS),
+        /* reports go out */
+        ROW(STEWARD, COURIER, COURIER, FIND_DESTINATIONS),
+        ROW(STEWARD, COURIER, COURIER, POST_REPORT),
+        ROW(STEWARD, QUEUE, QUEUE, REPORT),
         /* the administrator */
         ROW(STEWARD, VAULT, VAULT, SET_PASSWORD),
         ROW(STEWARD, VAULT, VAULT, REMOVE_PASSWORD),
         ROW(STEWARD, VAULT, VAULT, SET_SECRET),
         ROW(STEWARD, VAULT, VAULT, REMOVE_SECRET),
         ROW(STEWARD, VAULT, VAULT, LIST_SECRETS),
+        ROW(STEWARD, VAULT, VAULT, LIST_CERTIFICATES),
         ROW(STEWARD, VAULT, VAULT, DKIM_GENERATE),
         ROW(STEWARD, VAULT, VAULT, DKIM_IMPORT),
         ROW(STEWARD, VAULT, VAULT, DKIM_REMOVE),
@@ -59,6 +69,7 @@ static const struct permission {
         ROW(STEWARD, QUEUE, QUEUE, HOLD_RULES),
         ROW(STEWARD, QUEUE, QUEUE, SUPPRESSIONS),
         ROW(STEWARD, RESOLVER, RESOLVER, LOOKUP),
+        ROW(STEWARD, COURIER, COURIER, FORGET_POLICY),
 #undef ROW
 };
 
@@ -68,6 +79,7 @@ static const ProtobufCMessageDescriptor *const doors[IPC_ROOM_COUNT] = {
         [IPC_ROOM_COURIER] = &door__courier_request__descriptor,
         [IPC_ROOM_RESOLVER] = &door__resolver_request__descriptor,
         [IPC_ROOM_VAULT] = &door__vault_request__descriptor,
+        [IPC_ROOM_STEWARD] = &door__steward_request__descriptor,
 };
 
 bool ipc_may_request(enum ipc_room from, enum ipc_room to, unsigned request)

@@ -2,7 +2,9 @@
 #include "ipc/request.h"
 
 #include "account.pb-c.h"
+#include "courier.pb-c.h"
 #include "queue.pb-c.h"
+#include "steward.pb-c.h"
 #include "vault.pb-c.h"
 
 #include <setjmp.h>
@@ -87,6 +89,16 @@ static void what_must_not_be_asked(void **state)
 	        {IPC_ROOM_ACCOUNT, IPC_ROOM_QUEUE, DOOR__QUEUE_REQUEST__BODY_APPLY},
 	        {IPC_ROOM_GATE_MX, IPC_ROOM_QUEUE, DOOR__QUEUE_REQUEST__BODY_ADD},
 	        {IPC_ROOM_STEWARD, IPC_ROOM_QUEUE, DOOR__QUEUE_REQUEST__BODY_ADD},
+	        {IPC_ROOM_GATE_MX, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_GET_POLICY},
+	        {IPC_ROOM_GATE_MX, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_PUT_POLICY},
+	        {IPC_ROOM_GATE_LOGIN, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_ADD_FACTS},
+	        {IPC_ROOM_ACCOUNT, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_ADD_FACTS},
+	        {IPC_ROOM_QUEUE, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_PUT_POLICY},
+	        {IPC_ROOM_RESOLVER, IPC_ROOM_STEWARD, DOOR__STEWARD_REQUEST__BODY_GET_POLICY},
+	        {IPC_ROOM_ACCOUNT, IPC_ROOM_QUEUE, DOOR__QUEUE_REQUEST__BODY_REPORT},
+	        {IPC_ROOM_COURIER, IPC_ROOM_QUEUE, DOOR__QUEUE_REQUEST__BODY_REPORT},
+	        {IPC_ROOM_STEWARD, IPC_ROOM_COURIER, DOOR__COURIER_REQUEST__BODY_ATTEMPT},
+	        {IPC_ROOM_QUEUE, IPC_ROOM_COURIER, DOOR__COURIER_REQUEST__BODY_POST_REPORT},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(refused); i++)
 		if (ipc_may_request(refused[i].from, refused[i].to, refused[i].request))

@@ -17,6 +17,7 @@ static const struct introduction introductions[] = {
         {IPC_ROOM_GATE_MX, IPC_ROOM_ACCOUNT, "deliver received mail"},
         {IPC_ROOM_GATE_MX, IPC_ROOM_VAULT, "sign TLS handshakes"},
         {IPC_ROOM_GATE_MX, IPC_ROOM_RESOLVER, "look up facts about senders"},
+        {IPC_ROOM_GATE_MX, IPC_ROOM_STEWARD, "have messages counted for DMARC reports"},
         {IPC_ROOM_GATE_LOGIN, IPC_ROOM_ACCOUNT, "hand over a logged-in connection"},
         {IPC_ROOM_GATE_LOGIN, IPC_ROOM_VAULT, "sign TLS handshakes, check credentials"},
         {IPC_ROOM_GATE_WEB, IPC_ROOM_WEB, "relay HTTP requests"},
@@ -28,9 +29,12 @@ static const struct introduction introductions[] = {
         {IPC_ROOM_QUEUE, IPC_ROOM_ACCOUNT, "deliver local mail and delivery reports"},
         {IPC_ROOM_COURIER, IPC_ROOM_RESOLVER, "find the hosts of a domain"},
         {IPC_ROOM_COURIER, IPC_ROOM_VAULT, "read a transport's secret"},
+        {IPC_ROOM_COURIER, IPC_ROOM_STEWARD, "keep MTA-STS policies, have TLS sessions counted"},
         {IPC_ROOM_STEWARD, IPC_ROOM_VAULT, "set and remove credentials, keys and secrets"},
         {IPC_ROOM_STEWARD, IPC_ROOM_ACCOUNT, "ask why a message was accepted"},
-        {IPC_ROOM_STEWARD, IPC_ROOM_QUEUE, "carry the administrator's queue commands"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_QUEUE,
+         "send reports, carry the administrator's queue commands"},
+        {IPC_ROOM_STEWARD, IPC_ROOM_COURIER, "find who wants reports, send them by HTTPS"},
         {IPC_ROOM_STEWARD, IPC_ROOM_RESOLVER, "carry the administrator's questions to the DNS"},
 };
 

@@ -6,10 +6,10 @@
  *	                                    .comment = SLICE("dnssec secure"),
  *	                                    .properties = &from, .n_properties = 1}};
  *	struct authres authres = {.id = SLICE("mx.example.org"), .results = results, .n_results =
- *1}; authres_print(&authres, "Authentication-Results", 0, &out);
+ * 1}; authres_print(&authres, "Authentication-Results", 0, &out);
  *
  * What is printed can be parsed, and gives the same. What comes from a peer (a domain, a reason)
- *can be put in as it is: nothing that would end the line, the value or the field is ever written.
+ * can be put in as it is: nothing that would end the line, the value or the field is ever written.
  */
 #pragma once
 

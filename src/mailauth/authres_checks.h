@@ -1,7 +1,7 @@
 /* Results of DMARC and iprev as Authentication-Results states them.
  *
  *	dmarc=fail (dnssec secure) header.from=example.com policy.dmarc=reject     RFC 9989 section
- *9 iprev=pass (dnssec insecure) policy.iprev=192.0.2.1                        RFC 8601 2.7.3
+ * 9 iprev=pass (dnssec insecure) policy.iprev=192.0.2.1                        RFC 8601 2.7.3
  *
  * What they rest on stands in the comment. A reason is given for errors only. Everything lives in
  * the arena or in the result given; LIMIT past the arena's budget.

@@ -4,7 +4,7 @@
  *	RSAPublicKey         = SEQUENCE { modulus INTEGER, publicExponent INTEGER }       RFC 8017
  *
  * The bit string holds an RSAPublicKey. Lengths must be in their shortest form, numbers positive
- *and without needless zeros, nothing may follow: each key has one encoding.
+ * and without needless zeros, nothing may follow: each key has one encoding.
  */
 #pragma once
 

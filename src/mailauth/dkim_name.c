@@ -5,7 +5,7 @@
  *	sub-domain  = Let-dig [Ldh-str]                                RFC 5321 section 4.1.2
  *
  * An underscore counts as a letter. Names beyond ASCII become A-labels (RFC 8616 section 5).
- *Nothing but the DNS is asked for such a name, so an A-label is not looked into.
+ * Nothing but the DNS is asked for such a name, so an A-label is not looked into.
  */
 #include "mailauth/dkim_signature.h"
 

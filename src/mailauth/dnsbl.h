@@ -1,8 +1,8 @@
 /* Block lists in the DNS (RFC 5782): is an address or a domain on one, and is the list one at all.
  *
  * A list that is broken lists nobody: answers outside of 127.0.0.0/8, a list that lists what it
- *must not or not what it must (section 5), and codes by which large lists say that they do not
- *answer us, are all told apart from LISTED. Two ways to ask:
+ * must not or not what it must (section 5), and codes by which large lists say that they do not
+ * answer us, are all told apart from LISTED. Two ways to ask:
  *
  *	dnsbl_check_address(&dns, zone, address, &result)              what the list says
  *	dnsbl_ask_address(state, &dns, zone, address, &result)         the same, but LISTED only

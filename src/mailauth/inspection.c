@@ -229,10 +229,10 @@ void inspection_body(struct inspection *i, struct slice octets)
 		dkim_verifier_feed(i->verifier, octets);
 }
 
-static void finish_signatures(struct inspection *i)
+static void finish_signatures(struct inspection *i, int64_t until_ms)
 {
 	for (size_t k = 0; k < KEY_TASKS; k++)
-		inspection_task_wait(&i->key_tasks[k]);
+		inspection_task_wait(&i->key_tasks[k], until_ms);
 	if (!i->verifier)
 		return;
 	dkim_verifier_finish(i->verifier);
@@ -244,7 +244,7 @@ static void finish_signatures(struct inspection *i)
 	i->facts.arc = &i->arc;
 }
 
-static void collect_listings(struct inspection *i)
+static void collect_listings(struct inspection *i, int64_t until_ms)
 {
 	size_t n_max = i->client->n_listings + i->n_zones, n = i->client->n_listings;
 	struct policy_listing *listings =
@@ -255,7 +255,7 @@ static void collect_listings(struct inspection *i)
 		memcpy(listings, i->client->listings, n * sizeof(*listings));
 	for (size_t z = 0; z < i->n_zones; z++) {
 		struct inspection_zone *zone = &i->zones[z];
-		inspection_task_wait(&zone->task);
+		inspection_task_wait(&zone->task, until_ms);
 		if (zone->result.outcome == DNSBL_LISTED)
 			listings[n++] = (struct policy_listing){zone->zone.text, zone->domain->text,
 			                                        &zone->result};
@@ -274,22 +274,23 @@ static struct slice list_id_of(struct inspection *i)
 
 void inspection_finish(struct inspection *i)
 {
-	inspection_client_wait(i->client);
-	inspection_task_wait(&i->mailfrom_task);
-	inspection_task_wait(&i->helo_task);
-	inspection_task_wait(&i->ahead_task);
+	int64_t until_ms = inspection_until_ms(i->env);
+	inspection_client_wait(i->client, until_ms);
+	inspection_task_wait(&i->mailfrom_task, until_ms);
+	inspection_task_wait(&i->helo_task, until_ms);
+	finish_signatures(i, until_ms);
+	collect_listings(i, until_ms);
+	inspection_task_wait(&i->ahead_task, until_ms);
 	i->facts.iprev = &i->client->iprev;
 	i->facts.mailfrom = &i->mailfrom;
 	i->facts.helo = i->helo_task.state == TASK_NONE ? NULL : &i->helo;
 	i->facts.list_id = slice_empty();
-	finish_signatures(i);
-	collect_listings(i);
 	if (i->has_header) {
 		i->facts.author = &i->author;
 		i->facts.list_id = list_id_of(i);
 		ask_question(i);
 		inspection_task_start(&i->dmarc_task, i->env, check_dmarc, i, INSPECTION_TRY);
-		inspection_task_wait(&i->dmarc_task);
+		inspection_task_wait(&i->dmarc_task, inspection_until_ms(i->env));
 		i->facts.dmarc = &i->dmarc;
 	}
 	policy_facts_prepare(&i->facts, &i->arena);

@@ -1,17 +1,19 @@
 /* Everything that is checked about one message while it comes in, put together:
  *
- *	client = inspection_client_new(&env, address)         once a connection; begins at once
- *	inspection_new(&env, client, &envelope, &i)           at MAIL: SPF begins
- *	inspection_header(i, header)                          when the header is there: keys are
- *looked up inspection_body(i, octets)                            as it comes inspection_finish(i)
- *waits for what is under way, does the rest inspection_facts(i) for policy.h inspection_authres(i,
- *...), inspection_spf_field(i, ...) inspection_checks(i, ...) everything in words, for explaining
+ *	client = inspection_client_new(&env, address)   once a connection; begins at once
+ *	i = inspection_new(&env, client, &envelope)     at MAIL: SPF begins
+ *	inspection_header(i, header, now_s)             the header is there: keys are looked up
+ *	inspection_body(i, octets)                      as it comes
+ *	inspection_finish(i)                            waits for what is under way, does the rest
+ *	inspection_facts(i)                             for policy.h
+ *	inspection_authres(i, out), inspection_spf_field(i, out)
+ *	inspection_checks(i, checks, max)               everything in words, for explaining
  *	inspection_free(i) ... inspection_client_free(client)
  *
  * Lookups run beside each other and beside the coming in of the message: what the cache cannot
- *answer is given to the runner, which is the room's (threads) or a test's. Nothing here blocks but
- *finish, and that for at most the timeout twice: for what is under way, and for DMARC, which needs
- *the others.
+ * answer is given to the runner, which is the room's (threads) or a test's. Nothing here blocks but
+ * finish, and that for at most the timeout twice: for what is under way, and for DMARC, which needs
+ * the others.
  */
 #pragma once
 

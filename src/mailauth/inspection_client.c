@@ -81,7 +81,7 @@ void inspection_client_free(struct inspection_client *client)
 
 const struct iprev_result *inspection_client_iprev(struct inspection_client *client)
 {
-	inspection_task_wait(&client->iprev_task);
+	inspection_task_wait(&client->iprev_task, inspection_until_ms(client->env));
 	return &client->iprev;
 }
 
@@ -90,11 +90,11 @@ static bool is_listed(const struct inspection_zone *zone)
 	return zone->task.state == TASK_DONE && zone->result.outcome == DNSBL_LISTED;
 }
 
-void inspection_client_wait(struct inspection_client *client)
+void inspection_client_wait(struct inspection_client *client, int64_t until_ms)
 {
-	inspection_task_wait(&client->iprev_task);
+	inspection_task_wait(&client->iprev_task, until_ms);
 	for (size_t i = 0; i < client->n_zones; i++)
-		inspection_task_wait(&client->zones[i].task);
+		inspection_task_wait(&client->zones[i].task, until_ms);
 	if (client->listings || client->n_zones == 0)
 		return;
 	client->listings = ARENA_ARRAY(&client->arena, client->n_zones, struct policy_listing);

@@ -5,7 +5,7 @@
  *	the message
  *
  * Whatever comes: the work is bounded, the fields can be written, the decision is the same twice
- *and never milder because something was missing, and cutting the body in pieces changes nothing.
+ * and never milder because something was missing, and cutting the body in pieces changes nothing.
  */
 #include "mailauth/fuzz_world.h"
 #include "mailauth/inspection.h"

@@ -13,6 +13,7 @@ struct inspection_task {
 	void *argument;
 	enum { TASK_NONE, TASK_WAITS, TASK_RUNS, TASK_DONE } state;
 	void *handle;
+	int timeout_ms; /* of its lookups, together */
 	struct arena arena;
 	struct dns_cached cached;
 	struct mailauth_dns dns;
@@ -27,8 +28,10 @@ enum inspection_how {
 void inspection_task_start(struct inspection_task *task, const struct inspection_env *env,
                            void (*check)(struct mailauth_dns *dns, void *argument), void *argument,
                            enum inspection_how how);
-void inspection_task_wait(struct inspection_task *task); /* TASK_NONE is fine */
-void inspection_task_done(struct inspection_task *task); /* waits, frees; the same */
+/* A check that found no thread is made now, by the caller: it has until then, which several share.
+ * In the monotonic time of the environment's clock. TASK_NONE is fine. */
+void inspection_task_wait(struct inspection_task *task, int64_t until_ms);
+void inspection_task_done(struct inspection_task *task); /* waits, frees */
 
 struct inspection_zone {
 	struct inspection_task task;
@@ -58,7 +61,7 @@ struct inspection_client {
 };
 
 struct slice inspection_client_address(const struct inspection_client *client);
-void inspection_client_wait(struct inspection_client *client);
+void inspection_client_wait(struct inspection_client *client, int64_t until_ms);
 
 struct inspection_keys {
 	struct inspection *inspection;
@@ -89,6 +92,9 @@ struct inspection {
 	size_t n_domains;
 	struct policy_facts facts;
 };
+
+/* When checks that begin now must have ended. */
+int64_t inspection_until_ms(const struct inspection_env *env);
 
 /* A copy as a dns_name, or false for what is none. */
 bool inspection_name(struct slice text, struct arena *arena, struct dns_name *ret_name);

@@ -7,8 +7,7 @@
 
 static void ask(struct inspection_task *task, const struct dns_resolver *resolver)
 {
-	mailauth_dns_init(&task->dns, resolver, task->env->clock, task->env->timeout_ms,
-	                  &task->arena);
+	mailauth_dns_init(&task->dns, resolver, task->env->clock, task->timeout_ms, &task->arena);
 	task->check(&task->dns, task->argument);
 }
 
@@ -44,6 +43,7 @@ void inspection_task_start(struct inspection_task *task, const struct inspection
 	task->env = env;
 	task->check = check;
 	task->argument = argument;
+	task->timeout_ms = env->timeout_ms;
 	arena_init(&task->arena, MAILAUTH_DNS_ARENA);
 	if (how == INSPECTION_NOW)
 		run(task);
@@ -55,12 +55,20 @@ void inspection_task_start(struct inspection_task *task, const struct inspection
 		task->state = TASK_WAITS;
 }
 
-void inspection_task_wait(struct inspection_task *task)
+int64_t inspection_until_ms(const struct inspection_env *env)
 {
-	if (task->state == TASK_RUNS)
+	return clock_monotonic_ms(env->clock) + env->timeout_ms;
+}
+
+void inspection_task_wait(struct inspection_task *task, int64_t until_ms)
+{
+	if (task->state == TASK_RUNS) {
 		task->env->runner->wait(task->env->runner, task->handle);
-	else if (task->state == TASK_WAITS)
+	} else if (task->state == TASK_WAITS) {
+		int64_t left_ms = until_ms - clock_monotonic_ms(task->env->clock);
+		task->timeout_ms = (int)MIN(MAX(left_ms, 0), (int64_t)task->env->timeout_ms);
 		run(task);
+	}
 	if (task->state != TASK_NONE)
 		task->state = TASK_DONE;
 }

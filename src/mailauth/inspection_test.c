@@ -360,6 +360,84 @@ static void domains_are_looked_up_in_lists(void **state)
 	outcome_done(&o);
 }
 
+/* ---- a DNS that takes all the time it is given ---- */
+
+static _Atomic int64_t slow_ms;
+
+static int64_t slow_monotonic_ms(const struct clock *clock)
+{
+	(void)clock;
+	return slow_ms;
+}
+
+static int64_t slow_now_us(const struct clock *clock)
+{
+	return slow_monotonic_ms(clock) * 1000;
+}
+
+static const struct clock slow_clock = {slow_now_us, slow_monotonic_ms};
+
+static struct status slow_lookup(const struct dns_resolver *resolver, struct dns_name name,
+                                 enum dns_type type, int timeout_ms, struct arena *arena,
+                                 const struct dns_answer **ret_answer)
+{
+	(void)resolver;
+	slow_ms += timeout_ms;
+	*ret_answer = dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY, "no answer", arena);
+	return ok();
+}
+
+/* However many checks find no thread: all together wait for twice the timeout, as if each had one. */
+static void a_slow_dns_holds_nobody_up_for_long(void **state)
+{
+	static const struct dns_resolver_ops ops = {.lookup = slow_lookup};
+	static const struct dns_resolver slow = {.ops = &ops};
+	struct fixture *f = *state;
+	struct inspection_env env = f->env;
+	struct outcome o;
+	env.resolver = &slow;
+	env.cache = NULL;
+	env.runner = &busy;
+	env.clock = &slow_clock;
+	slow_ms = 1000;
+	inspect(&env, good_client, "mx.football.example.com", "joe", "football.example.com",
+	        signed_header, signed_body, 1000, &o);
+	assert_in_range(slow_ms, 1000 + env.timeout_ms, 1000 + 2 * env.timeout_ms);
+	assert_non_null(strstr(buf_cstr(&o.authres), "spf=temperror"));
+	assert_non_null(strstr(buf_cstr(&o.authres), "dkim=temperror"));
+	assert_non_null(strstr(buf_cstr(&o.authres), "dmarc=temperror"));
+	assert_int_not_equal(o.action, POLICY_REFUSE);
+	outcome_done(&o);
+}
+
+/* ---- sessions side by side ---- */
+
+#define SESSIONS            6
+#define MESSAGES_OF_SESSION 10
+
+static void *many_messages(void *argument)
+{
+	const struct inspection_env *env = argument;
+	struct outcome o;
+	for (unsigned n = 0; n < MESSAGES_OF_SESSION; n++) {
+		inspect(env, good_client, "mx.football.example.com", "joe", "football.example.com",
+		        signed_header, signed_body, 50, &o);
+		assert_non_null(strstr(buf_cstr(&o.authres), "dmarc=pass"));
+		outcome_done(&o);
+	}
+	return NULL;
+}
+
+static void sessions_share_what_they_may(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t sessions[SESSIONS];
+	for (size_t s = 0; s < SESSIONS; s++)
+		assert_int_equal(pthread_create(&sessions[s], NULL, many_messages, &f->env), 0);
+	for (size_t s = 0; s < SESSIONS; s++)
+		assert_int_equal(pthread_join(sessions[s], NULL), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -367,7 +445,8 @@ int main(void)
 	        TEST(a_message_that_passes_everything), TEST(one_that_fails),
 	        TEST(every_way_leads_to_the_same),      TEST(what_is_known_is_not_asked_again),
 	        TEST(reports_and_odd_messages),         TEST(a_transaction_that_is_given_up),
-	        TEST(domains_are_looked_up_in_lists),
+	        TEST(domains_are_looked_up_in_lists),   TEST(a_slow_dns_holds_nobody_up_for_long),
+	        TEST(sessions_share_what_they_may),
 	};
 #undef TEST
 	cmocka_set_message_output(CM_OUTPUT_TAP);

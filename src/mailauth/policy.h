@@ -1,13 +1,13 @@
 /* What becomes of a message, given what the checks have found: accepted, put with the junk, sent
- *away for now, refused. Pure: nothing is asked, nothing blocks.
+ * away for now, refused. Pure: nothing is asked, nothing blocks.
  *
  *	policy_facts_prepare(&facts, arena)                 once for a message
  *	policy_decide(&facts, &settings, exceptions, n,     for each recipient, as each account may
  *	              arena, &decision)                     have exceptions of its own
  *
  * Each finding asks for an action of the settings; what authenticates an indirect way (an exception
- *of the account, a chain of ARC seals, a mailing list) takes some of that back; the strongest that
- *is left is done. Every step is a sentence of the decision.
+ * of the account, a chain of ARC seals, a mailing list) takes some of that back; the strongest that
+ * is left is done. Every step is a sentence of the decision.
  *
  * Of p=reject RFC 9989 section 7.4 says that it must not be followed blindly: mail that a list or
  * another server has passed on, and says so under its own authenticated name, is put with the junk.

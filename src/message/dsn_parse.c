@@ -7,7 +7,7 @@
  * begins another), per-message fields anywhere, comments behind values.
  *
  * Not looked into: a message that is attached (message/rfc822): a forwarded notification is not
- *one.
+ * one.
  */
 #include "message/dsn_private.h"
 

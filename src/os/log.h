@@ -6,8 +6,8 @@
  *	2026-11-22T17:20:31.042Z info gate 4711 cid=1f3a msg="message stored" size=812 from=<a@b>
  * or a JSON object of the same members. Values are escaped to printable ASCII and cut at
  * LOG_VALUE_MAX bytes, so that text of a peer can neither forge a line nor reach a terminal. A line
- *is written by one write(2) and is at most LOG_LINE_MAX bytes; it is dropped rather than waited for
- *when the sink is stuck. Safe from any thread, and from a signal handler.
+ * is written by one write(2) and is at most LOG_LINE_MAX bytes; it is dropped rather than waited
+ * for when the sink is stuck. Safe from any thread, and from a signal handler.
  *
  * Libraries never log: whoever gives up does, once. Never log secrets.
  *

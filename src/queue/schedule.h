@@ -13,7 +13,8 @@
  * Hosts that do not answer take half a minute to say so, each. So that what is fresh does not wait
  * for them: a quarter of the slots is for destinations that have been reached; half of them at most
  * serve what is tried again, or the unproven destinations of one account; three quarters at most
- *one account; and unproven attempts begin at a pace, so that slots become free one after the other.
+ * one account; and unproven attempts begin at a pace, so that slots become free one after the
+ * other.
  *
  * A destination that cannot be reached is left alone for a while: what becomes due for it is given
  * out without an attempt, to be deferred for the same reason. One that worked before gets a second

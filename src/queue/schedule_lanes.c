@@ -449,7 +449,7 @@ static bool kind_has_room(struct queue_schedule *s, unsigned kind)
 		return false;
 	if (s->tokens_milli >= 1000)
 		return true;
-	s->wants_token = s->wants_token || s->rings[kind].head != POOL_NONE;
+	s->wants_token |= s->rings[kind].head != POOL_NONE;
 	return false;
 }
 

@@ -337,32 +337,6 @@ static void test_dead_hosts_hold_up_nobody(void **state)
 }
 
 /* What is tried again takes half of the slots at most. */
-/* Who waits for a token is woken for it, whichever kind is looked at last. */
-static void test_woken_for_the_next_token(void **state)
-{
-	(void)state;
-	for (int64_t n = 30; n < 34; n++) {
-		struct queue_schedule *s = make(200, 20);
-		struct queue_batch batch;
-		for (int64_t id = 1; id <= n; id++) {
-			char domain[64];
-			snprintf(domain, sizeof(domain), "d%" PRId64 ".example", id);
-			put(s, id, id, "me", domain, 0);
-		}
-		int64_t now = 0, n_taken = 0;
-		while (n_taken < n) {
-			while (queue_schedule_take(s, now, &batch))
-				n_taken++;
-			if (n_taken == n)
-				break;
-			int64_t wake = queue_schedule_wake_ms(s, now);
-			assert_in_range(wake, now + 1, now + 1000);
-			now = wake;
-		}
-		queue_schedule_free(s);
-	}
-}
-
 static void test_room_for_the_fresh(void **state)
 {
 	struct queue_schedule *s = make(20, 20);
@@ -507,6 +481,48 @@ static void a_turn_that_is_not_taken(int64_t which)
 	assert_true(queue_schedule_take(s, 0, &batch));
 	assert_int_equal(batch.ids[0], (first + 1 - which) % 3 + 1);
 	queue_schedule_free(s);
+}
+
+/* Attempts at hosts of which nothing is known are paced; whatever waits for its turn among them,
+ * and whoever was served before it, somebody wakes when it comes. */
+static void one_that_waits_is_woken_for(int64_t n_served, uint32_t n_attempts)
+{
+	struct queue_schedule *s = make(20, 20);
+	struct queue_batch batch;
+	for (int64_t id = 1; id <= n_served; id++) {
+		prove(s, "good.example");
+		put(s, id, id, "me", "good.example", 0);
+		assert_true(queue_schedule_take(s, 0, &batch));
+		queue_schedule_remove(s, id);
+		queue_schedule_finish(s, &batch, &good, 0);
+	}
+	for (int64_t id = 101; id <= 120; id++) {
+		char domain[32];
+		snprintf(domain, sizeof(domain), "dead%" PRId64 ".example", id);
+		struct queue_brief brief = brief_of(&(struct row){id, id, 0, "me", domain});
+		brief.n_attempts = n_attempts;
+		queue_schedule_put(s, &brief);
+	}
+	int64_t now_ms = 0;
+	for (size_t n = 0; n < 20; n++) {
+		while (!queue_schedule_take(s, now_ms, &batch)) {
+			int64_t wake_ms = queue_schedule_wake_ms(s, now_ms);
+			assert_in_range(wake_ms, now_ms + 1, now_ms + 40000);
+			now_ms = wake_ms;
+		}
+		queue_schedule_remove(s, batch.ids[0]);
+		queue_schedule_finish(s, &batch, &bad, now_ms);
+	}
+	queue_schedule_free(s);
+}
+
+static void test_one_that_waits_is_woken_for(void **state)
+{
+	(void)state;
+	for (int64_t n_served = 0; n_served < 8; n_served++) {
+		one_that_waits_is_woken_for(n_served, 0);
+		one_that_waits_is_woken_for(n_served, 1);
+	}
 }
 
 static void test_a_turn_that_is_not_taken(void **state)
@@ -845,12 +861,12 @@ int main(void)
 	        cmocka_unit_test(test_concurrency_adapts),
 	        cmocka_unit_test(test_fairness),
 	        cmocka_unit_test(test_dead_hosts_hold_up_nobody),
-	        cmocka_unit_test(test_woken_for_the_next_token),
 	        cmocka_unit_test(test_room_for_the_fresh),
 	        cmocka_unit_test(test_local_mail_has_slots_of_its_own),
 	        cmocka_unit_test(test_resting_destinations),
 	        cmocka_unit_test(test_a_moment_out_of_reach),
 	        cmocka_unit_test(test_a_turn_that_is_not_taken),
+	        cmocka_unit_test(test_one_that_waits_is_woken_for),
 	        cmocka_unit_test(test_hold_and_changes_under_way),
 	        cmocka_unit_test(test_new_routes_count_for_what_waits),
 	        cmocka_unit_test(test_set_aside),

@@ -53,13 +53,14 @@ struct account {
 	char name[ACCOUNT_NAME_MAX];
 	struct store *store;
 	struct status store_status; /* why there is no store */
+	pthread_mutex_t rest_lock;  /* held while the store rests, and once it is closed */
 	struct account_reports reports;
 	pthread_mutex_t lock; /* guards what follows */
 	struct session *sessions;
 	unsigned n_sessions;
 	unsigned n_busy; /* requests under way */
 	int64_t idle_since_ms;
-	bool leaving;
+	bool closed; /* the store is, or will be at once: nobody may begin to use it */
 };
 
 struct session {
@@ -98,6 +99,16 @@ static void busy(struct account *account, int change)
 	account->n_busy += (unsigned)change;
 	account->idle_since_ms = clock_monotonic_ms(clock_real());
 	pthread_mutex_unlock(&account->lock);
+}
+
+/* Who got true calls busy(account, -1) when done. */
+static bool enter(struct account *account)
+{
+	pthread_mutex_lock(&account->lock);
+	bool entered = !account->closed;
+	account->n_busy += entered;
+	pthread_mutex_unlock(&account->lock);
+	return entered;
 }
 
 static void answer(struct ipc_channel *channel, const struct ipc_packet *packet,
@@ -382,9 +393,8 @@ static void on_explain(struct door *door, struct ipc_packet *packet, const Door_
 
 /* ---- the door ---- */
 
-static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
+static void handle(struct door *door, struct ipc_channel *channel, struct ipc_packet *packet)
 {
-	struct door *door = context;
 	/* The batch's slices must outlive this packet's buffer: the message is unpacked, hence
 	 * copied, into the batch's arena. */
 	Door__AccountRequest *request = (Door__AccountRequest *)door_unpack(
@@ -403,6 +413,17 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		answer(channel, packet, fail(ERR_UNSUPPORTED, "unknown request"), NULL);
 	if (door->n == BATCH_MAX || arena_failed(&door->arena))
 		commit_batch(door);
+}
+
+/* A room that ends gives no answer any more: the peer finds its channel closed and asks the next
+ * room of this account. */
+static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
+{
+	struct door *door = context;
+	if (!enter(door->account))
+		return;
+	handle(door, channel, packet);
+	busy(door->account, -1);
 }
 
 /* Waits, takes all that has arrived, stores it in one commit, answers; again. */
@@ -501,10 +522,24 @@ static void rest(struct account *account, int64_t *worked_ms, bool *rested)
 	if (!quiet) {
 		*rested = false;
 	} else if (!*rested && account->store) {
+		pthread_mutex_lock(&account->rest_lock);
 		(void)in_passing(rest_store, account->store);
+		pthread_mutex_unlock(&account->rest_lock);
 		*worked_ms = cpu_used_ms();
 		*rested = true;
 	}
+}
+
+/* The last thing before the process ends. A store still in use is left as it is, as by a kill. */
+static void close_store(struct account *account)
+{
+	pthread_mutex_lock(&account->lock);
+	bool unused = !account->closed && account->n_sessions == 0 && account->n_busy == 0;
+	account->closed |= unused;
+	pthread_mutex_unlock(&account->lock);
+	pthread_mutex_lock(&account->rest_lock);
+	if (unused)
+		store_close(account->store);
 }
 
 static void watch_idleness(void *context)
@@ -520,7 +555,7 @@ static void watch_idleness(void *context)
 		rest(account, &worked_ms, &rested);
 		if (is_idle(account, idle_ms) && may_leave(account->room)) {
 			log_debug(0, "leaving: nothing to do");
-			store_close(account->store);
+			close_store(account);
 			_exit(0);
 		}
 	}
@@ -604,8 +639,7 @@ static void stop(struct room *room)
 			break;
 		usleep(5000);
 	}
-	if (account->n_sessions == 0 && account->n_busy == 0)
-		store_close(account->store);
+	close_store(account);
 }
 
 static const struct room_ops account_ops = {.begin = begin, .meet = on_meet, .stop = stop};
@@ -672,6 +706,7 @@ NORETURN static void become_account(struct room *room, const char *name, int dir
 	account->room = room;
 	snprintf(account->name, sizeof(account->name), "%s", name);
 	pthread_mutex_init(&account->lock, NULL);
+	pthread_mutex_init(&account->rest_lock, NULL);
 	int zygotes_channel = ROOM_CHANNEL_FD;
 	fd_close(&zygotes_channel);
 	room->state = account;

@@ -26,6 +26,8 @@
 #include "rooms/courier_memory.h"
 #include "rooms/peers.h"
 #include "rooms/resolver_client.h"
+#include "rooms/sts_store.h"
+#include "steward.pb-c.h"
 #include "tls/authorities.h"
 #include "vault.pb-c.h"
 
@@ -37,6 +39,8 @@
 #define ATTEMPT_STACK     ((size_t)128 * 1024)
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define SECRET_TIMEOUT_MS 10000
+#define POLICY_TIMEOUT_MS 15000
+#define POLICY_REPLY_MAX  ((size_t)512 * 1024)
 #define CA_FILE_MAX       ((size_t)1024 * 1024)
 #define PORTS_MAX         (CONFIG_TRANSPORTS_MAX + 2u)
 #define HTTPS_PORT        443
@@ -46,6 +50,7 @@ struct courier_room {
 	struct room *room;
 	struct courier *courier;
 	struct courier_memory *memory;
+	struct sts_store *policies;
 	struct courier_options options;
 	struct dns_cache *dns_cache;
 	struct resolver_client behind; /* of what no attempt waits for */
@@ -199,6 +204,33 @@ static struct status start_attempt(struct courier_door *door, struct ipc_packet 
 
 /* ---- the door ---- */
 
+static struct status forget_policy(struct courier_door *door, struct ipc_packet *packet,
+                                   struct arena *arena, const Door__ForgetPolicy *forget)
+{
+	sts_store_forget(door->state->policies, forget->domain);
+	answer(door->channel, packet, ok());
+	arena_done(arena);
+	return ok();
+}
+
+/* OK: the arena has been taken, and the answer is or will be given. */
+static struct status execute(struct courier_door *door, struct ipc_packet *packet,
+                             struct arena *arena, const Door__CourierRequest *request)
+{
+	switch (request->body_case) {
+	case DOOR__COURIER_REQUEST__BODY_ATTEMPT:
+		return start_attempt(door, packet, arena, request->attempt);
+	case DOOR__COURIER_REQUEST__BODY_FORGET_POLICY:
+		return forget_policy(door, packet, arena, request->forget_policy);
+	case DOOR__COURIER_REQUEST__BODY_FIND_DESTINATIONS:
+	case DOOR__COURIER_REQUEST__BODY_POST_REPORT:
+	case DOOR__COURIER_REQUEST__BODY__NOT_SET:
+	case _DOOR__COURIER_REQUEST__BODY__CASE_IS_INT_SIZE:
+		break;
+	}
+	return fail(ERR_UNSUPPORTED, "unknown request");
+}
+
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
 {
 	struct courier_door *door = context;
@@ -209,12 +241,10 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__courier_request__descriptor, packet->payload, &arena);
 	if (request && !ipc_may_request(door->who, IPC_ROOM_COURIER, request->body_case))
 		status = fail(ERR_DENIED, "not for this room");
-	else if (request && request->body_case == DOOR__COURIER_REQUEST__BODY_ATTEMPT)
-		status = start_attempt(door, packet, &arena, request->attempt);
 	else if (request)
-		status = fail(ERR_UNSUPPORTED, "unknown request");
+		status = execute(door, packet, &arena, request);
 	if (is_ok(status))
-		return; /* the arena has gone along */
+		return; /* the arena has gone along, and the answer is another's */
 	answer(channel, packet, status);
 	arena_done(&arena);
 }
@@ -264,6 +294,61 @@ static struct status get_secret(void *context, uint64_t cid, struct slice name, 
 		return fail(ERR_TEMPORARY, "the vault does not give it");
 	*ret_secret = door_bytes(reply->secret);
 	return ok();
+}
+
+/* ---- policies, at the steward's ---- */
+
+static struct status ask_steward(struct courier_room *state, const Door__StewardRequest *request,
+                                 struct arena *arena, struct slice *ret_form)
+{
+	ProtobufCMessage *message = NULL;
+	TRY(room_call(state->room, IPC_ROOM_STEWARD, "", 0, &request->base, NULL, 0,
+	              POLICY_TIMEOUT_MS, &door__steward_reply__descriptor, arena, &message));
+	const Door__StewardReply *reply = (const Door__StewardReply *)message;
+	if (!reply->status)
+		return fail(ERR_PROTOCOL, "malformed reply of the steward");
+	TRY(door_status(reply->status->code, reply->status->why));
+	*ret_form = door_bytes(reply->form);
+	return ok();
+}
+
+/* Failures are logged here, and told without the texts of an arena that ends. */
+static struct status call_steward(struct courier_room *state, const Door__StewardRequest *request,
+                                  struct arena *into, struct slice *ret_form)
+{
+	struct slice form = slice_empty();
+	struct arena arena;
+	arena_init(&arena, POLICY_REPLY_MAX);
+	struct status status = ask_steward(state, request, &arena, &form);
+	if (is_ok(status) && into)
+		*ret_form = arena_copy(into, form);
+	if (!is_ok(status) && status.code != ERR_NOT_FOUND)
+		log_warn(0, "the steward does not answer for a policy", LOG_STATUS(status));
+	status.why = err_name(status.code);
+	arena_done(&arena);
+	return status;
+}
+
+static struct status get_policy(void *context, const char *domain, struct arena *arena,
+                                struct slice *ret_form)
+{
+	Door__StewardRequest request = DOOR__STEWARD_REQUEST__INIT;
+	Door__GetPolicy get = DOOR__GET_POLICY__INIT;
+	get.domain = door_string(domain);
+	request.body_case = DOOR__STEWARD_REQUEST__BODY_GET_POLICY;
+	request.get_policy = &get;
+	return call_steward(context, &request, arena, ret_form);
+}
+
+static struct status put_policy(void *context, const char *domain, struct slice form)
+{
+	Door__StewardRequest request = DOOR__STEWARD_REQUEST__INIT;
+	Door__PutPolicy put = DOOR__PUT_POLICY__INIT;
+	put.domain = door_string(domain);
+	put.form = door_binary(form);
+	request.body_case = DOOR__STEWARD_REQUEST__BODY_PUT_POLICY;
+	request.put_policy = &put;
+	return call_steward(context, &request, NULL, NULL);
 }
 
 /* ---- life ---- */
@@ -360,6 +445,12 @@ static struct status begin(struct room *room)
 	resolver_client_init(&state->behind, room, 0);
 	dns_cached_init(&state->behind_cached, state->dns_cache, &state->behind.resolver);
 	options.resolver = &state->behind_cached.resolver;
+	state->policies = sts_store_new(&(struct sts_store_options){.clock = clock_real(),
+	                                                            .key = options.key,
+	                                                            .get = get_policy,
+	                                                            .put = put_policy,
+	                                                            .context = state});
+	options.sts_store = sts_store_interface(state->policies);
 	state->courier = courier_new(&options);
 	state->memory = courier_memory_new(options.key);
 	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)

@@ -12,8 +12,8 @@
  *
  * How an attempt goes (courier_attempt.c): transport, hosts in their order (RFC 5321 section 5.1),
  * of each a kept connection or a new one (courier_connection.c), the message. The next host is
- *tried when one failed before it had accepted MAIL, not after it has judged a recipient. Every
- *recipient gets one outcome, every host that was tried an entry.
+ * tried when one failed before it had accepted MAIL, not after it has judged a recipient. Every
+ * recipient gets one outcome, every host that was tried an entry.
  */
 #pragma once
 

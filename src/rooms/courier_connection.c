@@ -1,12 +1,13 @@
 /* A connection to one host: TCP (directly or through a SOCKS5 proxy), greeting, TLS as the guard of
- *the host wants it (delivery/security.h), login where the transport has one.
+ * the host wants it (delivery/security.h), login where the transport has one.
  *
- *	never      no TLS
- *	may        STARTTLS where it is announced, whatever the certificate; what was found out
- *about it is recorded (RFC 7435). A refusal of the command goes on in clear, a failed handshake
- *ends the connection: the caller may make another, in clear must       STARTTLS, asked for even
- *when it is not announced, and a certificate that is good by TLSA records or authorities, whichever
- *is demanded; or no connection implicit   the same, TLS from the first byte (RFC 8314 section 3.3)
+ *   never      no TLS
+ *   may        STARTTLS where it is announced, whatever the certificate; what was found out about
+ *              it is recorded (RFC 7435). A refusal of the command goes on in clear, a failed
+ *              handshake ends the connection: the caller may make another, in clear
+ *   must       STARTTLS, asked for even when it is not announced, and a certificate that is good
+ *              by TLSA records or authorities, whichever is demanded; or no connection
+ *   implicit   the same, TLS from the first byte (RFC 8314 section 3.3)
  *
  * Limits: COURIER_CONNECT_MS, COURIER_PROXY_MS; the timeouts of smtp/client.h.
  */

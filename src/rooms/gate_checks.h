@@ -1,5 +1,5 @@
 /* The checks of a message at the gate (mailauth/inspection.h), with threads and the resolver room;
- *what the config says to make of them; and the note about it that goes with the message.
+ * what the config says to make of them; and the note about it that goes with the message.
  *
  *	gate_checks_init(&checks, connection)            a session begins
  *	gate_checks_begin(&checks, envelope)             the first recipient was accepted

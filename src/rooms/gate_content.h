@@ -1,6 +1,6 @@
 /* The bytes of a message between the SMTP session and its spool: the header is held back until it
- *is there, shown to the checks as it came, rid of what others wrote in our name (RFC 8601 section
- *5), and spooled; the body goes through.
+ * is there, shown to the checks as it came, rid of what others wrote in our name (RFC 8601 section
+ * 5), and spooled; the body goes through.
  *
  *	gate_content_init(&content, &held, spool, checks)
  *	gate_content_begin(&content, ids, n_ids)           each message

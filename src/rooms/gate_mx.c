@@ -66,7 +66,7 @@ static struct smtp_reply on_mail(void *context, const struct smtp_envelope *enve
 }
 
 static struct smtp_reply take_targets(struct mx *mx, const struct config_lookup *found,
-                                      struct smtp_rcpt *rcpt)
+                                      const struct smtp_envelope *envelope, struct smtp_rcpt *rcpt)
 {
 	size_t n = found->alias ? found->alias->n_targets : 1;
 	struct mx_rcpt *entry = ARENA_NEW(&mx->arena, struct mx_rcpt);
@@ -87,6 +87,7 @@ static struct smtp_reply take_targets(struct mx *mx, const struct config_lookup 
 	}
 	*entry = (struct mx_rcpt){.targets = targets, .n_targets = n};
 	rcpt->entry = entry;
+	gate_checks_begin(&mx->checks, envelope);
 	return smtp_reply(SMTP_REPLY_NONE);
 }
 
@@ -101,8 +102,7 @@ static struct smtp_reply on_rcpt(void *context, const struct smtp_envelope *enve
 	switch (found.kind) {
 	case CONFIG_LOOKUP_ACCOUNT:
 	case CONFIG_LOOKUP_ALIAS:
-		gate_checks_begin(&mx->checks, envelope);
-		return take_targets(mx, &found, rcpt);
+		return take_targets(mx, &found, envelope, rcpt);
 	case CONFIG_LOOKUP_UNKNOWN_USER:
 		return smtp_reply(SMTP_REPLY_NO_SUCH_USER);
 	case CONFIG_LOOKUP_UNKNOWN_DOMAIN:

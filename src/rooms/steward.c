@@ -9,17 +9,24 @@
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
  * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
- *(steward_lookup.h) and for DKIM keys (steward_dkim.h).
+ * (steward_lookup.h), for DKIM keys (steward_dkim.h), of certificates (steward_certificates.h) and
+ * for policies of MTA-STS (steward_policies.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
- * credentials) and the supervisor; strangers never. Reads the config directory, holds no key and no
- * mail. An intruder could make the house serve another config, or set passwords.
+ * credentials) and the supervisor; strangers never. Courier and gate-mx have it keep policies and
+ * count facts for reports (steward_door.c); texts of strangers among these are stored and handed
+ * on, not understood. Reads the config directory, holds no key and no mail. An intruder could make
+ * the house serve another config, or set passwords, or send mail as the server itself.
  */
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
+#include "rooms/report_db.h"
+#include "rooms/steward_certificates.h"
 #include "rooms/steward_dkim.h"
+#include "rooms/steward_door.h"
 #include "rooms/steward_explain.h"
 #include "rooms/steward_lookup.h"
+#include "rooms/steward_policies.h"
 #include "rooms/steward_queue.h"
 
 #include "os/clock.h"
@@ -40,6 +47,8 @@
 #define SUPERVISOR_TIMEOUT_MS 60000
 #define CONTROL_TIMEOUT_MS    60000
 #define SOCKET_FOLLOWS_MS     30000
+#define OPEN_PATIENCE_MS      15000
+#define OPEN_PAUSE_MS         50
 #define CLIENTS_MAX           32 /* commands under way; more wait */
 #define CLIENT_STACK          ((size_t)256 * 1024)
 
@@ -48,7 +57,8 @@ struct steward {
 	int config_dir;
 	int control_fd;
 	pthread_mutex_t reload_lock; /* one reload at a time */
-	atomic_uint n_clients;       /* of the control socket */
+	struct report_db *reports;
+	atomic_uint n_clients; /* of the control socket */
 };
 
 /* ---- loading ---- */
@@ -341,6 +351,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = do_secret(steward, secret, NULL);
 	else if (slice_eq_str(name, "secret-list"))
 		reply = do_secret_list(steward);
+	else if (slice_eq_str(name, "certificates"))
+		reply = steward_certificates(steward->room);
 	else if (slice_eq_str(name, "dns-lookup"))
 		reply = steward_lookup(steward->room, request);
 	else if (slice_eq_str(name, "message-explain"))
@@ -349,6 +361,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = command ? steward_queue(steward->room, command, request) : NULL;
 	if (!reply && command)
 		reply = steward_dkim(steward->room, command, request);
+	if (!reply && command)
+		reply = steward_policies(steward->room, steward->reports, command, request);
 	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");
@@ -447,6 +461,13 @@ static void on_listen(struct room *room, const Door__Listener *listener, int fd)
 	steward->control_fd = fd;
 }
 
+static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
+{
+	const struct steward *steward = room->state;
+	(void)name;
+	steward_door_serve(steward->reports, who, fd);
+}
+
 /* From SIGHUP, by the supervisor: on a thread, since the supervisor's channel is read by this one.
  */
 static void reload_thread(void *context)
@@ -504,11 +525,28 @@ static struct status warm(struct room *room, struct sandbox_context *walls)
 	return file_open_dir(AT_FDCWD, path, &walls->own_dir, &fault);
 }
 
+/* The room of a supervisor that was killed may hold it for some moments more. */
+static struct status open_reports(struct steward *steward)
+{
+	struct deadline deadline = deadline_in(OPEN_PATIENCE_MS);
+	struct status status;
+	do {
+		/* Behind the sandbox the directory is the current one. */
+		status = report_db_open("reports.db", NULL, &steward->reports);
+		if (status.code == ERR_BUSY)
+			usleep(OPEN_PAUSE_MS * 1000);
+	} while (status.code == ERR_BUSY && !deadline_passed(deadline));
+	if (!is_ok(status))
+		log_error(0, "the database of reports cannot be opened", LOG_STATUS(status));
+	return status;
+}
+
 static struct status begin(struct room *room)
 {
 	struct steward *steward = room->state;
 	if (room->start->check_only)
 		return check_only(steward);
+	TRY(open_reports(steward));
 	/* The socket follows the start message, but maybe not at once. */
 	while (steward->control_fd < 0) {
 		TRY(socket_wait_readable(ipc_channel_fd(room->supervisor), SOCKET_FOLLOWS_MS));
@@ -520,8 +558,11 @@ static struct status begin(struct room *room)
 
 int main(int argc, char **argv)
 {
-	static const struct room_ops ops = {
-	        .warm = warm, .begin = begin, .listen = on_listen, .reconfigured = on_reconfigured};
+	static const struct room_ops ops = {.warm = warm,
+	                                    .begin = begin,
+	                                    .meet = on_meet,
+	                                    .listen = on_listen,
+	                                    .reconfigured = on_reconfigured};
 	struct steward *steward = base_alloc(sizeof(*steward));
 	steward->config_dir = -1;
 	steward->control_fd = -1;

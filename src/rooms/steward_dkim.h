@@ -1,11 +1,10 @@
 /* The administrator's commands for DKIM keys, from JSON to the vault's door and back.
  *
- *	{"command":"dkim-generate", "domain":"example.org", "selector":"2026a", "type":"ed25519"}
- *	{"command":"dkim-import", "domain":"example.org", "selector":"2026a", "pem":"-----BEGIN
- *..."}
- *	{"command":"dkim-rm", "domain":"example.org", "selector":"2026a"}
- *	{"command":"dkim-list", "domain":"example.org"}     keys: domain, selector, created,
- *public_key
+ *   {"command":"dkim-generate", "domain":"example.org", "selector":"2026a", "type":"ed25519"}
+ *   {"command":"dkim-import", "domain":"example.org", "selector":"2026a", "pem":"-----BEGIN ..."}
+ *   {"command":"dkim-rm", "domain":"example.org", "selector":"2026a"}
+ *   {"command":"dkim-list", "domain":"example.org"}
+ *       keys: domain, selector, created, public_key
  *
  * Public keys are SubjectPublicKeyInfo in base64. Domains are A-labels in lower case.
  */

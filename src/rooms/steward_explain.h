@@ -4,7 +4,7 @@
  *	{"ok":true, "mailbox":"Inbox", "uid":7, "subject":"...", "verdict":"..."}
  *
  * verdict: base64 of a packed Verdict (verdict.proto), empty when nothing was written down. It is
- *carried, not read: an account's room is as hostile as its mail.
+ * carried, not read: an account's room is as hostile as its mail.
  */
 #pragma once
 

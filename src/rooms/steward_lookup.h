@@ -4,7 +4,7 @@
  *	{"ok":true, "answer":"..."}                base64 of a packed struct dns_answer
  *
  * The answer is carried, not read: what strangers' servers say is parsed by the resolver room and
- *by the one who asked.
+ * by the one who asked.
  */
 #pragma once
 

@@ -4,9 +4,9 @@
  *
  * SECURITY. Talks to every room over one channel each and to nobody outside. Runs as root where
  * started so (to bind ports and to give rooms their uid), in localserve as the user. Parses no
- *config and no mail: steward gives it typed facts. An intruder here has everything; an intruder
- *elsewhere can only send it requests, which are bounded and checked against the matrix
- *(introductions.c).
+ * config and no mail: steward gives it typed facts. An intruder here has everything; an intruder
+ * elsewhere can only send it requests, which are bounded and checked against the matrix
+ * (introductions.c).
  */
 #include "rooms/house.h"
 

@@ -11,7 +11,7 @@
  * Blocking: a call returns when the server has answered or a deadline of RFC 5321 section 4.5.3.2
  * has passed. Failures are statuses with a reason; what the server said is smtp_client_failure(),
  * for a message the outcome of each recipient. After a failure that leaves the conversation in
- *doubt smtp_client_usable() is false and all that is left is to close the connection.
+ * doubt smtp_client_usable() is false and all that is left is to close the connection.
  *
  * Nothing that is written holds a CR, LF or NUL but for line ends: names and addresses are parsed
  * and printed anew, and content is checked while it goes out.

@@ -14,9 +14,8 @@
  */
 #include "smtp/server_private.h"
 
-#define SKIP_MAX                                                                                   \
-	((size_t)256 * 1024) /* octets of a too long line that are read to find its end            \
-	                      */
+/* Octets of a too long line that are read to find its end. */
+#define SKIP_MAX ((size_t)256 * 1024)
 
 #define MECHANISM_MAX 20 /* octets (RFC 4422 section 3.1) */
 

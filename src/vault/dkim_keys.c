@@ -8,7 +8,7 @@
  *	N bytes of PEM
  *
  * A domain's file is written anew for each change, under change_lock; a key in use is never
- *changed, so signing holds keys_lock for reading only.
+ * changed, so signing holds keys_lock for reading only.
  */
 #include "vault/vault_private.h"
 

@@ -1,10 +1,10 @@
-/* Speed of DKIM: `dkim_bench` prints one line a case, in CPU time a message. Not a test: figures are for
- * people and go into commit messages.
+/* Speed of DKIM: `dkim_bench` prints one line a case, in CPU time a message. Not a test: figures
+ * are for people and go into commit messages.
  *
- * Each case stands beside what libcrypto alone takes for it: the SHA-256 of as many octets of header and
- * body, and one operation with the key. A verifier gets a key that it has not seen before, so there are
- * two figures: with a key that was used before, and with one whose numbers must be imported first. The
- * DNS is a table.
+ * Each case stands beside what libcrypto alone takes for it: the SHA-256 of as many octets of
+ * header and body, and one operation with the key. A verifier gets a key that it has not seen
+ * before, so there are two figures: with a key that was used before, and with one whose numbers
+ * must be imported first. The DNS is a table.
  */
 #include "mailauth/dkim_crypto.h"
 #include "mailauth/dkim_crypto_private.h"
@@ -43,8 +43,8 @@ static double batch_s(bench_fn *fn, struct bench *b, size_t n)
 	return cpu_s() - start;
 }
 
-/* Microseconds a call of each, in the best of many batches that take turns: others may use the machine,
- * too. */
+/* Microseconds a call of each, in the best of many batches that take turns: others may use the
+ * machine, too. */
 static void measure(bench_fn *const *fns, size_t n_fns, struct bench *b, double *ret_us)
 {
 	size_t sizes[8];

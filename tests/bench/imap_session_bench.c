@@ -2,8 +2,9 @@
  *
  *   imap_bench DIR [N [SIZE [COMMAND...]]]
  *
- * DIR is the account's directory; while its Inbox is empty, N messages of SIZE bytes are added first.
- * Commands given replace the usual ones. For each prints its time, the CPU time of that and its bytes. */
+ * DIR is the account's directory; while its Inbox is empty, N messages of SIZE bytes are added
+ * first. Commands given replace the usual ones. For each prints its time, the CPU time of that and
+ * its bytes. */
 #include "base/stream_mem.h"
 #include "imap/session.h"
 #include "imap/summarize.h"

@@ -1,10 +1,12 @@
-/* Times IMAP commands without a client's own cost: reads what comes and looks for the tagged line only.
+/* Times IMAP commands without a client's own cost: reads what comes and looks for the tagged line
+ * only.
  *
  *   imap_timer HOST PORT < commands
  *
- * Each input line is one command without its tag; "APPEND-MANY MAILBOX COUNT SIZE FIRST" appends COUNT
- * messages, each after the OK of the one before; "APPEND-FAST ..." does the same with non-synchronizing
- * literals, 50 in flight. For each line prints "milliseconds bytes-received OK|NO|BAD".
+ * Each input line is one command without its tag; "APPEND-MANY MAILBOX COUNT SIZE FIRST" appends
+ * COUNT messages, each after the OK of the one before; "APPEND-FAST ..." does the same with
+ * non-synchronizing literals, 50 in flight. For each line prints "milliseconds bytes-received
+ * OK|NO|BAD".
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -46,8 +48,8 @@ static void send_all(const char *p, size_t n)
 	}
 }
 
-/* Reads to the line that begins with `start` (at the start of the input or after CRLF) and ends; it is
- * the last that comes. The last 256 bytes are kept over reads, so the line is seen whole. */
+/* Reads to the line that begins with `start` (at the start of the input or after CRLF) and ends; it
+ * is the last that comes. The last 256 bytes are kept over reads, so the line is seen whole. */
 static size_t read_to(const char *start, char *ret_word)
 {
 	size_t total = 0, kept = 0, start_size = strlen(start);

@@ -4,9 +4,9 @@
  *
  * Each thread holds one connection and waits for every reply (no pipelining: what a careful sender
  * does), to user1..userN@localhost in turn. Prints "messages seconds p50_ms p99_ms refused".
- * "submit" logs in as userN@localhost (password mailkeep) and writes to near.test; "relay" does the same
- * without a login. A 421 before a message (so many in one session are enough) is followed by a new connection.
- * Stops after SECONDS or MOST messages. Part of the benchmark, not of the program.
+ * "submit" logs in as userN@localhost (password mailkeep) and writes to near.test; "relay" does the
+ * same without a login. A 421 before a message (so many in one session are enough) is followed by a
+ * new connection. Stops after SECONDS or MOST messages. Part of the benchmark, not of the program.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

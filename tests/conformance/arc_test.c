@@ -1,9 +1,10 @@
 /* ARC against the test suite of ValiMail (../shared/suites/arc), where it lies beside the checkout;
  * skipped, with a word, where it does not. One line of TAP for each case.
  *
- * Verifying: the result of each chain is compared. Sealing: the fields that the suite wants must verify
- * over what we hash (RSA with PKCS #1 v1.5 has one signature for one hash, so ours would be the same),
- * and our own set must have the same tags and results; the order of tags and the folding are ours.
+ * Verifying: the result of each chain is compared. Sealing: the fields that the suite wants must
+ * verify over what we hash (RSA with PKCS #1 v1.5 has one signature for one hash, so ours would be
+ * the same), and our own set must have the same tags and results; the order of tags and the folding
+ * are ours.
  *
  * Where we differ on purpose, the table below says why. The suite is of 2016, the RFC of 2019.
  */
@@ -158,8 +159,8 @@ static struct slice results_field(struct slice value, struct arena *arena)
 	return finish(&out, arena);
 }
 
-/* The suite shows its signatures folded, but the seals were made over fields in one line, without blanks
- * in the values. */
+/* The suite shows its signatures folded, but the seals were made over fields in one line, without
+ * blanks in the values. */
 static struct slice signature_field(const char *name, struct slice value, struct arena *arena)
 {
 	struct buf out;

@@ -1,5 +1,5 @@
-/* The public suffix list against the vectors of publicsuffix.org, where they lie beside the checkout
- * (../shared/suites/psl_tests.txt); skipped, with a word, where they do not.
+/* The public suffix list against the vectors of publicsuffix.org, where they lie beside the
+ * checkout (../shared/suites/psl_tests.txt); skipped, with a word, where they do not.
  *
  * A line is checkPublicSuffix('domain', 'registrable') with null for none. A domain that is no
  * domain name (".com") has no registrable domain.

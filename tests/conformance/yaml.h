@@ -1,11 +1,11 @@
 /* YAML documents as trees, for conformance suites: a thin layer on libyaml, which reads.
  *
- *	const struct yaml_node *root = yaml_document(text, i, &arena);     document i, NULL: there is none
- *	yaml_get(root, "tests")->n, ->keys[j], ->items[j]
- *	yaml_text(root, "description")
+ *   const struct yaml_node *root = yaml_document(text, i, &arena);     document i, NULL: there is none
+ *   yaml_get(root, "tests")->n, ->keys[j], ->items[j]
+ *   yaml_text(root, "description")
  *
- * A key that occurs twice in a map is there twice. Everything lives in the arena. Text that is no YAML,
- * a depth above YAML_DEPTH_MAX or a full arena abort the test: its data is broken.
+ * A key that occurs twice in a map is there twice. Everything lives in the arena. Text that is no
+ * YAML, a depth above YAML_DEPTH_MAX or a full arena abort the test: its data is broken.
  */
 #pragma once
 

@@ -2,15 +2,15 @@
  * on standard input, a line each; answers on standard output, a line each. Bytes are in hexadecimal
  * where they may be any.
  *
- *	fact FACT                  one more fact of the DNS (dns/table.h)
- *	clear                      no facts any more
- *	identity MECHANISM DOMAIN RESULT
- *	dmarc treewalk|psl FROM    evaluates with the facts and identities so far, which are forgotten
- *	                           then: "result policy tag domain place organization spf dkim"
- *	author HEX                 of a header: "kind domain"
- *	id HEX, result METHOD RESULT HEX-COMMENT HEX-REASON, property PTYPE NAME value|mailbox HEX
- *	print                      the field in HEX, or "-"
- *	parse HEX                  "id; method=result {reason} ptype.name=value ..." all values in HEX
+ *   fact FACT                  one more fact of the DNS (dns/table.h)
+ *   clear                      no facts any more
+ *   identity MECHANISM DOMAIN RESULT
+ *   dmarc treewalk|psl FROM    evaluates with the facts and identities so far, which are forgotten
+ *                              then: "result policy tag domain place organization spf dkim"
+ *   author HEX                 of a header: "kind domain"
+ *   id HEX, result METHOD RESULT HEX-COMMENT HEX-REASON, property PTYPE NAME value|mailbox HEX
+ *   print                      the field in HEX, or "-"
+ *   parse HEX                  "id; method=result {reason} ptype.name=value ..." all values in HEX
  */
 #include "mailauth/authres.h"
 #include "mailauth/dmarc.h"

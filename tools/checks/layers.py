@@ -15,7 +15,7 @@ MAY = {
     "dns": "base os text",
     "tls": "base os",
     "mailauth": "base text message dns",
-    "report": "base text dns mailauth",
+    "report": "base text message dns mailauth",
     "delivery": "base text dns tls config",
     "sasl": "base text",
     "vault": "base os text sasl tls",
@@ -24,7 +24,7 @@ MAY = {
     "imap": "base text message sasl store",
     "queue": "base os text message store",
     "config": "base os text",
-    "setup": "base os text dns tls config",
+    "setup": "base os text dns tls mailauth delivery config",
     "rooms": "base os ipc text message dns tls mailauth report delivery sasl vault smtp imap store queue config setup",
     "cli": "base os ipc text message dns tls mailauth report delivery sasl vault smtp store queue config setup",
 }

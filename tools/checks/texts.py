@@ -29,6 +29,22 @@ def check_marks():
     return findings
 
 
+COMMENT = re.compile(r"^\t* \*(?P<rest>.*)$", re.M)
+
+
+def check_comments():
+    """Lines of comments have a blank behind their star, and end by column 100."""
+    findings = []
+    for name in tree.sources(".c", ".h"):
+        for match in COMMENT.finditer(tree.text(name)):
+            rest, width = match["rest"], len(match[0].expandtabs(8))
+            if rest and rest[0] not in " \t/*":
+                findings.append(f"{name}:{tree.line_of(name, match.start())}: no blank behind the star")
+            elif width > 100:
+                findings.append(f"{name}:{tree.line_of(name, match.start())}: {width} columns")
+    return findings
+
+
 def check_paths():
     """No path of a particular machine in any file."""
     return [f"{name}:{tree.line_of(name, match.start())}: {match.group(0)}"
