@@ -117,9 +117,10 @@ void delivery_guard_report_fetch(const struct mtasts_found *found, struct delive
                                  struct arena *arena)
 {
 	const struct mtasts_entry *entry = &found->entry;
+	bool has_policy = found->use == MTASTS_USE_POLICY; /* one that has expired counts no more */
 	/* RFC 8461 section 6: not of a policy of mode none. */
-	bool has_policy = entry->state.has_policy;
-	if (!found->fetch.made || (has_policy && entry->state.mode == MTASTS_MODE_NONE))
+	if (!found->fetch.made ||
+	    (entry->state.has_policy && entry->state.mode == MTASTS_MODE_NONE))
 		return;
 	delivery_tls_add_fetch(facts, entry->domain,
 	                       has_policy ? delivery_tls_policy_of_sts(entry->domain, entry->body,

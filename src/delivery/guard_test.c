@@ -271,10 +271,15 @@ static void fetches_are_reported_but_for_mode_none(void **state)
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 1);
 	assert_int_equal(f->facts.v[0].policy.type, DELIVERY_TLS_POLICY_STS);
+	f->found.use = MTASTS_USE_NOTHING; /* it has expired */
+	f->facts.n = 0;
+	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
+	assert_int_equal(f->facts.v[0].policy.type, DELIVERY_TLS_POLICY_NONE);
 	set_policy(f, POLICY("none", "x"));
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 1);
 	f->found.entry = (struct mtasts_entry){.domain = "plain.example"};
+	f->found.use = MTASTS_USE_NOTHING;
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 2);
 	assert_int_equal(f->facts.v[1].policy.type, DELIVERY_TLS_POLICY_NONE);

@@ -355,7 +355,7 @@ class Tls(CourierCase):
                 with self.ignore_tls_errors(sink):
                     reply = self.attempt()
                 self.assert_outcome(reply, "deferred")
-                self.assertEqual(self.results(reply), ["no-policy-found plain.example validation-failure"])
+                self.assertEqual(self.results(reply), ["no-policy-found rcpt.example validation-failure"])
                 self.assertEqual(sink.connections, 1)
                 self.assertEqual(sink.messages, [])
 
@@ -376,7 +376,7 @@ class Tls(CourierCase):
 
     def test_what_protected_a_message_is_told(self):
         self.facts = ["signed.example MX 10 mx.signed.example secure", f"mx.signed.example A {self.ip} secure",
-                      "_25._tcp.mx.signed.example TLSA 3 1 1 " + "00" * 32 + " secure",
+                      f"_{self.port}._tcp.mx.signed.example TLSA 3 1 1 " + "00" * 32 + " secure",
                       "forged.example MX 10 mx.forged.example", "mx.forged.example A bogus", "mx.forged.example AAAA nodata",
                       "plain.example MX 10 mx.example", f"mx.example A {self.ip}"]
         sink = self.sink(tls=self.good)
