@@ -17,7 +17,7 @@ from harness import PASSWORD, wait_for
 from mailkeep import unverified
 
 PARALLEL = 6
-SECONDS = 110
+SECONDS = 300
 ALONE = """
 queue: {first_retry: 1h, max_connections: 1000}
 limits: {sent_per_day: unlimited, first_time_recipients_per_day: unlimited}
@@ -42,7 +42,7 @@ class Delivery(lab.LabCase):
             cls.send()
             cls.send_by_postfix(postfix)
             ended = wait_for(cls.ended, SECONDS, 1)
-            cls.postfix_said = wait_for(lambda: cls.all_said(postfix.log()), 60, 1)
+            cls.postfix_said = wait_for(lambda: cls.all_said(postfix.log()), 120, 1)
         cls.postfix_log = postfix.log()
         cls.entries = ended or {entry["recipient"]: entry for entry in cls.entries_of()}
         with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
@@ -163,6 +163,17 @@ class Delivery(lab.LabCase):
 
     def test_what_messages_ask_for(self):
         self.table("wishes")
+
+    def test_senders_are_told_why(self):
+        """RFC 8689 section 5, RFC 3464."""
+        failed = {case.domain: case.code for case in self.cases.values() if case.outcome == "failed"}
+        told = {}
+        for whole in self.one.mail():
+            about = re.search(rb"Final-Recipient: rfc822; *you@(\S+)", whole)
+            status = re.search(rb"\nStatus: (\S+)", whole)
+            if about and status:
+                told[about.group(1).decode()] = status.group(1).decode()
+        self.assertEqual(told, failed)
 
     def test_hostile_names(self):
         self.table("hostile names")
