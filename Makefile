@@ -4,7 +4,7 @@
 #   make run          build, then a mail server for this machine's own tests: localserve, in the foreground
 #   make test         everything that tests; the last line is "N passed, N failed"
 #   make check        static checks: format, layers, banned calls, size marks, linters
-#   make format       clang-format over src/
+#   make format       clang-format over src/ and examples/
 #   make bench        mailkeep beside Debian's Postfix and Dovecot
 #   make fuzz         every fuzz target for FUZZ_SECONDS
 #   make kill-rounds  KILL_ROUNDS rounds of kill -9 under load (durability)
@@ -13,7 +13,7 @@
 #   make dkim-cross   DKIM_MESSAGES random messages between mailkeep, dkimpy, OpenDKIM and Mail::DKIM
 #   make lab          a shell in a small internet: DNS with DNSSEC, two mailkeeps, Postfix (tests/lab)
 #   make deps         install the Debian packages that are missing (root or sudo)
-#   make install      DESTDIR= PREFIX=
+#   make install      DESTDIR= PREFIX=; the server and libmailkeep
 
 BUILD = build
 PREFIX = /usr/local
@@ -45,7 +45,7 @@ check: deps
 	@tools/check
 
 format: deps
-	@git ls-files 'src/*.c' 'src/*.h' | xargs clang-format -i --style=file
+	@git ls-files 'src/*.c' 'src/*.h' 'examples/*.c' | xargs clang-format -i --style=file
 
 bench: deps
 	@$(MAKE) --no-print-directory all

@@ -32,7 +32,7 @@ void *arena_array(struct arena *arena, size_t n, size_t element_size); /* overfl
 /* Copies. A failed arena gives an empty slice / NULL. The string form refuses NUL with NULL. */
 struct slice arena_copy(struct arena *arena, struct slice s);
 char *arena_cstr(struct arena *arena, struct slice s);
-PRINTF(2, 3) char *arena_printf(struct arena *arena, const char *format, ...);
+MAILKEEP_PRINTF(2, 3) char *arena_printf(struct arena *arena, const char *format, ...);
 
 static inline bool arena_failed(const struct arena *arena)
 {

@@ -23,7 +23,7 @@ void buf_add(struct buf *buf, struct slice s);
 void buf_add_byte(struct buf *buf, uint8_t byte);
 void buf_add_str(struct buf *buf, const char *s);
 void buf_add_u64(struct buf *buf, uint64_t value); /* decimal */
-PRINTF(2, 3) void buf_printf(struct buf *buf, const char *format, ...);
+MAILKEEP_PRINTF(2, 3) void buf_printf(struct buf *buf, const char *format, ...);
 
 /* For a value inside a header or protocol line: a CR, LF or NUL in it fails the buffer. */
 void buf_add_line_safe(struct buf *buf, struct slice s);

@@ -17,7 +17,8 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct slice s)
 {
-	return (struct cursor){.in = s};
+	struct cursor c = {s, 0, NULL};
+	return c;
 }
 static inline bool cursor_ok(const struct cursor *c)
 {
@@ -56,5 +57,5 @@ uint32_t cursor_u32(struct cursor *c, uint32_t max, const char *why);
 
 static inline struct status cursor_status(const struct cursor *c)
 {
-	return c->why ? fail(ERR_SYNTAX, c->why) : ok();
+	return c->why ? status_fail(ERR_SYNTAX, c->why) : status_ok();
 }

@@ -14,11 +14,16 @@ struct slice {
 	size_t n;
 };
 
-/* From a string literal, usable in static initialisers. */
+/* From a string literal, usable in static initialisers (of GNU C). */
+#ifndef __cplusplus
 #define SLICE(literal) ((struct slice){(const uint8_t *)("" literal), sizeof("" literal) - 1})
+#else
+#define SLICE(literal) slice_of("" literal, sizeof("" literal) - 1)
+#endif
 
 /* For printf("%.*s"): cut at INT_MAX. */
-#define SLICE_FMT(s) (int)MIN((s).n, (size_t)INT32_MAX), (const char *)(s).p
+#define SLICE_FMT(s)                                                                               \
+	(int)((s).n < (size_t)INT32_MAX ? (s).n : (size_t)INT32_MAX), (const char *)(s).p
 
 struct slice slice_of(const void *p, size_t n);
 struct slice slice_str(const char *s); /* NULL gives an empty slice */

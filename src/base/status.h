@@ -47,15 +47,17 @@ struct status {
 };
 
 /* The only ways to make one. */
-static inline struct status ok(void)
+static inline struct status status_ok(void)
 {
-	return (struct status){ERR_OK, ""};
+	struct status status = {ERR_OK, ""};
+	return status;
 }
-static inline struct status fail(enum err code, const char *why)
+static inline struct status status_fail(enum err code, const char *why)
 {
-	return (struct status){code, why};
+	struct status status = {code, why};
+	return status;
 }
-static inline bool is_ok(struct status status)
+static inline bool status_is_ok(struct status status)
 {
 	return status.code == ERR_OK;
 }
@@ -66,6 +68,22 @@ const char *err_name(enum err code);
  * DENIED, ETIMEDOUT TIMEOUT, EPIPE and ECONNRESET CLOSED, all else IO. */
 struct status fail_errno(int errno_value, const char *why);
 
+/* The same in short words (base.h says for whom). */
+#ifdef MAILKEEP_WORDS
+
+static inline struct status ok(void)
+{
+	return status_ok();
+}
+static inline struct status fail(enum err code, const char *why)
+{
+	return status_fail(code, why);
+}
+static inline bool is_ok(struct status status)
+{
+	return status_is_ok(status);
+}
+
 /* Passes a failure up. */
 #define TRY(expr)                                                                                  \
 	do {                                                                                       \
@@ -73,3 +91,5 @@ struct status fail_errno(int errno_value, const char *why);
 		if (try_status_.code != ERR_OK)                                                    \
 			return try_status_;                                                        \
 	} while (0)
+
+#endif

@@ -478,6 +478,15 @@ const struct cli_command cli_commands[] = {
          .examples = "mailkeep dmarc parse \"v=DMARC1; p=reject; rua=mailto:dmarc@example.org\"",
          .run = cli_dmarc_parse},
 
+        {"dmarc received", "Show DMARC reports that others sent about our domains",
+         .args = {{"DOMAIN", CLI_DOMAIN, true}},
+         .options = {{"id", "N", CLI_ANY, "Show all of one report"}}, .takes_config = true,
+         .has_json = true,
+         .help = "Reports that came to the addresses of dmarc.reports, the newest first, with the "
+                 "share of messages that DMARC did not pass. `not proven` are those whose own mail "
+                 "did not pass: anybody may have written them.",
+         .examples = "mailkeep dmarc received example.org\nmailkeep dmarc received --id 7",
+         .run = cli_dmarc_received},
         {"dmarc record", "Print the TXT record of a domain's DMARC policy",
          .args = {{"DOMAIN", CLI_DOMAIN}}, .takes_config = true, .has_json = true,
          .help = "DOMAIN is one of this server's; its policy is what dmarc says in domains.yaml. "
@@ -734,6 +743,15 @@ const struct cli_command cli_commands[] = {
          .help = "For a domain that has published a wrong policy and would otherwise be held to "
                  "it. The next message to the domain looks for its policy anew.",
          .examples = "mailkeep mtasts forget example.org", .run = cli_mtasts_forget},
+        {"tlsrpt received", "Show reports of TLS that others sent about our domains",
+         .args = {{"DOMAIN", CLI_DOMAIN, true}},
+         .options = {{"id", "N", CLI_ANY, "Show all of one report"}}, .takes_config = true,
+         .has_json = true,
+         .help = "Reports that came to the addresses of tls_reports, the newest first, with the "
+                 "share of sessions that were not as the domain's policy wants them. `not proven` "
+                 "are those whose mail did not pass DMARC: anybody may have written them.",
+         .examples = "mailkeep tlsrpt received\nmailkeep tlsrpt received --id 7",
+         .run = cli_tlsrpt_received},
         {"tlsrpt lookup", "Show where a domain wants reports about TLS with its servers",
          .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
          .help = "The first line begins with found, absent or unknown (the DNS did not tell).",

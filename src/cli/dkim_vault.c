@@ -4,7 +4,7 @@
 #include "base/encode.h"
 #include "cli/server.h"
 #include "cli/vault_change.h"
-#include "mailauth/dkim_private.h"
+#include "mailauth/dkim_private_key.h"
 
 #define LIST_MEMORY ((size_t)4 * 1024 * 1024)
 #define PEM_MAX     ((size_t)16 * 1024)

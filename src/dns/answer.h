@@ -80,6 +80,32 @@ enum dns_failure {
 };
 const char *dns_failure_name(enum dns_failure failure); /* "temporary", "authentication", "other" */
 
+struct dns_mx {
+	uint16_t preference;
+	struct dns_name host; /* the root for a null MX (RFC 7505) */
+};
+
+struct dns_txt {
+	struct slice joined; /* the strings run together (RFC 7208 section 3.3) */
+	const struct slice *strings;
+	size_t n_strings;
+};
+
+struct dns_srv { /* RFC 2782 */
+	uint16_t priority, weight, port;
+	struct dns_name target;
+};
+
+struct dns_tlsa { /* RFC 6698 */
+	uint8_t usage, selector, matching;
+	struct slice bytes;
+};
+
+struct dns_caa { /* RFC 8659 */
+	uint8_t flags;
+	struct slice tag, value;
+};
+
 struct dns_record {
 	enum dns_type type;
 	uint32_t ttl_s;
@@ -87,27 +113,11 @@ struct dns_record {
 		uint8_t a[4];
 		uint8_t aaaa[16];
 		struct dns_name name; /* NS, CNAME, PTR */
-		struct {
-			uint16_t preference;
-			struct dns_name host; /* the root for a null MX (RFC 7505) */
-		} mx;
-		struct {
-			struct slice joined; /* the strings run together (RFC 7208 section 3.3) */
-			const struct slice *strings;
-			size_t n_strings;
-		} txt;
-		struct { /* RFC 2782 */
-			uint16_t priority, weight, port;
-			struct dns_name target;
-		} srv;
-		struct { /* RFC 6698 */
-			uint8_t usage, selector, matching;
-			struct slice bytes;
-		} tlsa;
-		struct { /* RFC 8659 */
-			uint8_t flags;
-			struct slice tag, value;
-		} caa;
+		struct dns_mx mx;
+		struct dns_txt txt;
+		struct dns_srv srv;
+		struct dns_tlsa tlsa;
+		struct dns_caa caa;
 	};
 };
 

@@ -216,7 +216,7 @@ static struct status cached_lookup(const struct dns_resolver *resolver, struct d
 	if (dns_cache_find(cached->cache, name, type, arena, ret_answer))
 		return ok();
 	if (!cached->upstream) {
-		atomic_store(&cached->missed, true);
+		__atomic_store_n(&cached->missed, true, __ATOMIC_SEQ_CST);
 		*ret_answer = dns_answer_failed(name, type, DNS_FAILURE_TEMPORARY,
 		                                "not known without asking", arena);
 		return *ret_answer ? ok() : fail(ERR_LIMIT, "no room for an answer");
@@ -233,5 +233,10 @@ void dns_cached_init(struct dns_cached *cached, struct dns_cache *cache,
 	cached->resolver = (struct dns_resolver){.ops = &ops, .context = cached};
 	cached->cache = cache;
 	cached->upstream = upstream;
-	atomic_init(&cached->missed, false);
+	cached->missed = false;
+}
+
+bool dns_cached_missed(struct dns_cached *cached)
+{
+	return __atomic_exchange_n(&cached->missed, false, __ATOMIC_SEQ_CST);
 }

@@ -5,8 +5,8 @@
  *	dns_cached_init(&cached, cache, upstream);    asks the cache first, then upstream
  *	check(&cached.resolver);
  *
- * With upstream NULL only what is known is told; what is not is a failure TEMPORARY and sets
- * `missed`: so a check can be tried at once, and made again with patience when it missed something.
+ * With upstream NULL only what is known is told; what is not is a failure TEMPORARY and counts as
+ * missed: so a check can be tried at once, and made again with patience when it missed something.
  *
  * Failures and bogus answers are kept for moments, what is large is not. Of a denial the TTL counts
  * likewise (RFC 2308). All of it is bounded by size, the oldest used goes first. Thread-safe.
@@ -16,8 +16,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "dns/resolver.h"
-
-#include <stdatomic.h>
 
 #define DNS_CACHE_TTL_MAX_S    3600u /* whatever the answer says: others keep it longer */
 #define DNS_CACHE_FAILURE_MS   2000  /* failures, bogus answers */
@@ -40,8 +38,10 @@ struct dns_cached {
 	struct dns_resolver resolver;
 	struct dns_cache *cache;
 	const struct dns_resolver *upstream; /* NULL: only what is known */
-	atomic_bool missed;
+	bool missed;                         /* private */
 };
 
 void dns_cached_init(struct dns_cached *cached, struct dns_cache *cache,
                      const struct dns_resolver *upstream);
+/* Whether anything was missed since the last call, or since it was made. */
+bool dns_cached_missed(struct dns_cached *cached);

@@ -75,12 +75,12 @@ static const struct dns_answer *ask(struct fixture *f, const char *name)
 static bool is_known(struct fixture *f, const char *name, enum dns_type type)
 {
 	const struct dns_answer *answer;
-	atomic_store(&f->knowing.missed, false);
+	dns_cached_missed(&f->knowing);
 	assert_int_equal(
 	        dns_lookup(&f->knowing.resolver, slice_str(name), type, 1000, &f->arena, &answer)
 	                .code,
 	        ERR_OK);
-	bool missed = atomic_load(&f->knowing.missed);
+	bool missed = dns_cached_missed(&f->knowing);
 	if (missed)
 		assert_int_equal(answer->failure, DNS_FAILURE_TEMPORARY);
 	return !missed;

@@ -13,6 +13,7 @@
 #include "dns/wire_private.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/socket.h"
 
 #include <sys/random.h>
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "dns/resolver.h"
-#include "os/socket.h"
+#include "os/address.h"
 
 #define DNS_STUB_SERVERS_MAX 16u
 #define DNS_STUB_TRY_MS      2000 /* for one server to answer, before the next is asked */

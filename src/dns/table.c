@@ -369,7 +369,7 @@ static struct status table_lookup(const struct dns_resolver *resolver, struct dn
 	struct dns_table *table = resolver->context;
 	struct dns_answer *answer = ARENA_NEW(arena, struct dns_answer);
 	(void)timeout_ms;
-	atomic_fetch_add(&table->n_lookups, 1);
+	__atomic_fetch_add(&table->n_lookups, 1, __ATOMIC_RELAXED);
 	if (answer) {
 		*answer = (struct dns_answer){.name = name,
 		                              .canonical_name = name,

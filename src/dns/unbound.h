@@ -17,7 +17,7 @@
 #pragma once
 
 #include "dns/resolver.h"
-#include "os/socket.h"
+#include "os/address.h"
 
 #define DNS_UNBOUND_SERVERS_MAX 16u
 #define DNS_UNBOUND_ANCHORS_MAX 64u

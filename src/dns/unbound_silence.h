@@ -6,7 +6,7 @@
 #pragma once
 
 #include "dns/resolver.h"
-#include "os/socket.h"
+#include "os/address.h"
 
 #include <pthread.h>
 

@@ -37,6 +37,7 @@ static const struct permission {
         /* mail goes out */
         ROW(ACCOUNT, QUEUE, QUEUE, ADD),
         ROW(ACCOUNT, QUEUE, QUEUE, REPORTED),
+        ROW(ACCOUNT, STEWARD, STEWARD, ADD_RECEIVED),
         ROW(ACCOUNT, VAULT, VAULT, DKIM_SIGN),
         ROW(QUEUE, VAULT, VAULT, DKIM_SIGN),
         ROW(QUEUE, ACCOUNT, ACCOUNT, DELIVER),

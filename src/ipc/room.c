@@ -23,6 +23,7 @@ static const struct introduction introductions[] = {
         {IPC_ROOM_GATE_WEB, IPC_ROOM_WEB, "relay HTTP requests"},
         {IPC_ROOM_GATE_WEB, IPC_ROOM_VAULT, "sign TLS handshakes"},
         {IPC_ROOM_ACCOUNT, IPC_ROOM_QUEUE, "hand over what its user sends"},
+        {IPC_ROOM_ACCOUNT, IPC_ROOM_STEWARD, "hand over reports about our domains that came in"},
         {IPC_ROOM_ACCOUNT, IPC_ROOM_VAULT, "have what its user sends signed (DKIM)"},
         {IPC_ROOM_QUEUE, IPC_ROOM_VAULT, "have delivery reports signed (DKIM)"},
         {IPC_ROOM_QUEUE, IPC_ROOM_COURIER, "have a message delivered elsewhere"},

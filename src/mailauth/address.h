@@ -10,7 +10,7 @@
  * bytes, everything else as it is. Points into address. */
 static inline struct slice mailauth_address_unmap(struct slice address)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	bool is_mapped =
 	        address.n == MAILAUTH_V6_SIZE && memcmp(address.p, mapped, sizeof(mapped)) == 0;
 	return is_mapped ? slice_from(address, sizeof(mapped)) : address;

@@ -1,4 +1,4 @@
-/* CLEANUP helpers for libcrypto's types, for dkim_crypto.c and dkim_private.c. */
+/* CLEANUP helpers for libcrypto's types, for dkim_crypto.c and dkim_private_key.c. */
 #pragma once
 
 #include <openssl/core_names.h>

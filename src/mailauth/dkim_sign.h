@@ -9,7 +9,7 @@
 #pragma once
 
 #include "mailauth/dkim_body.h"
-#include "mailauth/dkim_private.h"
+#include "mailauth/dkim_private_key.h"
 
 #define DKIM_SIGN_ARENA ((size_t)4 * 1024 * 1024) /* bytes that one call uses at most */
 

@@ -24,7 +24,7 @@ struct mailauth_story {
 	size_t capacity;
 };
 
-PRINTF(3, 4)
+MAILKEEP_PRINTF(3, 4)
 void mailauth_tell(struct mailauth_story *story, struct arena *arena, const char *format, ...);
 
 /* A line each, with a line end. */

@@ -18,7 +18,7 @@ static bool try_known(struct inspection_task *task)
 		return false;
 	dns_cached_init(&known, task->env->cache, NULL);
 	ask(task, &known.resolver);
-	if (!atomic_load(&known.missed))
+	if (!dns_cached_missed(&known))
 		return true;
 	arena_reset(&task->arena);
 	return false;

@@ -23,6 +23,11 @@ bool message_is_atext(uint8_t c)
 	return atext[c];
 }
 
+struct message_lex message_lex_of(struct slice value)
+{
+	return (struct message_lex){.in = value, .comment = SLICE(""), .token = SLICE("")};
+}
+
 static bool is_blank(uint8_t c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

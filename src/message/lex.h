@@ -32,10 +32,7 @@ struct message_lex {
 	bool gap; /* blanks or comments stood before it */
 };
 
-static inline struct message_lex message_lex_of(struct slice value)
-{
-	return (struct message_lex){.in = value, .comment = SLICE(""), .token = SLICE("")};
-}
+struct message_lex message_lex_of(struct slice value);
 
 /* Blanks and comments (CFWS). True when there were any. A comment that never ends reaches to the
  * end of the input. */

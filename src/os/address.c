@@ -4,7 +4,7 @@
  * section 2.2 for v6. A scope is a decimal interface number: names would need a look into the
  * system.
  */
-#include "os/socket.h"
+#include "os/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -194,22 +194,4 @@ struct os_address os_address_from_sockaddr(const struct sockaddr *sa, socklen_t 
 		a = from_v6_bytes(in6.sin6_addr.s6_addr, ntohs(in6.sin6_port), in6.sin6_scope_id);
 	}
 	return a;
-}
-
-struct os_address socket_peer(int fd)
-{
-	struct sockaddr_storage sa;
-	socklen_t size = sizeof(sa);
-	if (getpeername(fd, (struct sockaddr *)&sa, &size) < 0)
-		return (struct os_address){.family = OS_FAMILY_NONE};
-	return os_address_from_sockaddr((struct sockaddr *)&sa, MIN(size, (socklen_t)sizeof(sa)));
-}
-
-struct os_address socket_local(int fd)
-{
-	struct sockaddr_storage sa;
-	socklen_t size = sizeof(sa);
-	if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
-		return (struct os_address){.family = OS_FAMILY_NONE};
-	return os_address_from_sockaddr((struct sockaddr *)&sa, MIN(size, (socklen_t)sizeof(sa)));
 }

@@ -20,6 +20,24 @@ static int to_af(const struct os_address *address)
 	return address->family == OS_FAMILY_V4 ? AF_INET : AF_INET6;
 }
 
+struct os_address socket_peer(int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t size = sizeof(sa);
+	if (getpeername(fd, (struct sockaddr *)&sa, &size) < 0)
+		return (struct os_address){.family = OS_FAMILY_NONE};
+	return os_address_from_sockaddr((struct sockaddr *)&sa, MIN(size, (socklen_t)sizeof(sa)));
+}
+
+struct os_address socket_local(int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t size = sizeof(sa);
+	if (getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
+		return (struct os_address){.family = OS_FAMILY_NONE};
+	return os_address_from_sockaddr((struct sockaddr *)&sa, MIN(size, (socklen_t)sizeof(sa)));
+}
+
 static struct status set_option(int fd, int level, int option, int value)
 {
 	if (setsockopt(fd, level, option, &value, sizeof(value)) < 0)

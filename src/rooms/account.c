@@ -180,11 +180,15 @@ static void commit_batch(struct door *door)
 		else
 			log_error(packet->cid, "cannot store", LOG_STATUS(append->status));
 		answer(door->channel, packet, append->status, append);
-		/* What we report ourselves the queue knows. */
-		if (is_ok(append->status) && door->who == IPC_ROOM_GATE_MX &&
-		    account_reports_wants(append->prefix))
-			account_reports_add(&door->account->reports, append->fd, append->size,
-			                    packet->cid);
+		const struct account_mail mail = {
+		        .size = append->size,
+		        .cid = packet->cid,
+		        .prefix = append->prefix,
+		        .note = append->note,
+		        .from_elsewhere = door->who == IPC_ROOM_GATE_MX,
+		};
+		if (is_ok(append->status))
+			account_reports_look(&door->account->reports, append->fd, &mail);
 		else
 			close(append->fd);
 	}

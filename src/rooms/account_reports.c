@@ -1,4 +1,5 @@
-/* Reports: one thread while there are any, which takes them in order.
+/* Reports: one thread while there are any, which takes them in order. Notifications about mail that
+ * this account sent, for the queue; others' reports about our domains, for the steward.
  *
  * Limits: WAITING_MAX reports that wait, REPORT_SIZE_MAX bytes of one, FACTS_MAX recipients told,
  * an arena of PARSE_MEMORY.
@@ -9,13 +10,13 @@
 #include "os/fd.h"
 #include "os/log.h"
 #include "queue.pb-c.h"
+#include "rooms/account_feedback.h"
 #include "rooms/peers.h"
 
 #define WAITING_MAX      64u
 #define REPORT_SIZE_MAX  ((uint64_t)16 * 1024 * 1024)
 #define FACTS_MAX        100u
 #define PARSE_MEMORY     ((size_t)8 * 1024 * 1024)
-#define READ_SIZE        ((size_t)32 * 1024)
 #define WORKER_STACK     ((size_t)256 * 1024)
 #define QUEUE_TIMEOUT_MS 30000
 #define REPLY_MEMORY     ((size_t)64 * 1024)
@@ -25,55 +26,19 @@ struct account_report {
 	int fd;
 	uint64_t size;
 	uint64_t cid;
+	bool is_notification, is_feedback, authentic;
 };
 
 /* ---- reading ---- */
-
-struct fd_source {
-	struct message_source source; /* first member */
-	int fd;
-	uint64_t size;
-};
-
-static struct status read_source(const struct message_source *source, uint64_t offset, uint8_t *p,
-                                 size_t n, size_t *ret_n)
-{
-	const struct fd_source *f = (const struct fd_source *)source;
-	uint64_t left = offset < f->size ? f->size - offset : 0;
-	size_t take = (size_t)MIN((uint64_t)n, left);
-	TRY(fd_pread_all(f->fd, p, take, offset, NULL));
-	*ret_n = take;
-	return ok();
-}
-
-static struct status take_apart(const struct fd_source *f, struct arena *arena,
-                                struct message_part **ret_root)
-{
-	unsigned defects;
-	struct status status = ok();
-	struct message_parser *parser = message_parser_new(arena);
-	uint8_t *bytes = base_alloc(READ_SIZE);
-	for (uint64_t at = 0; parser && is_ok(status) && at < f->size;) {
-		size_t n = 0;
-		status = read_source(&f->source, at, bytes, READ_SIZE, &n);
-		if (is_ok(status))
-			message_parser_feed(parser, slice_of(bytes, n));
-		at += n;
-	}
-	base_free(bytes);
-	TRY(status);
-	return parser ? message_parser_finish(parser, ret_root, &defects)
-	              : fail(ERR_LIMIT, "no memory for a report");
-}
 
 static struct status read_report(const struct account_report *report, struct arena *arena,
                                  struct message_dsn_report *ret)
 {
 	struct message_part *root = NULL;
-	const struct fd_source f = {
-	        .source.read = read_source, .fd = report->fd, .size = report->size};
-	TRY(take_apart(&f, arena, &root));
-	return message_dsn_parse(root, &f.source, arena, ret);
+	struct account_message message;
+	account_message_init(&message, report->fd, report->size);
+	TRY(account_message_parts(&message, arena, &root));
+	return message_dsn_parse(root, &message.source, arena, ret);
 }
 
 /* ---- telling ---- */
@@ -106,7 +71,8 @@ static struct status tell(const struct account_reports *reports, uint64_t cid,
 	return status;
 }
 
-static void work_on(const struct account_reports *reports, const struct account_report *report)
+static void read_notification(const struct account_reports *reports,
+                              const struct account_report *report)
 {
 	struct arena arena;
 	struct message_dsn_report dsn;
@@ -123,6 +89,16 @@ static void work_on(const struct account_reports *reports, const struct account_
 	if (!is_ok(status) && status.code != ERR_NOT_FOUND)
 		log_warn(report->cid, "report not told to the queue", LOG_STATUS(status));
 	arena_done(&arena);
+}
+
+static void work_on(const struct account_reports *reports, const struct account_report *report)
+{
+	struct account_message message;
+	account_message_init(&message, report->fd, report->size);
+	if (report->is_notification)
+		read_notification(reports, report);
+	if (report->is_feedback)
+		account_feedback_work(reports->room, &message, report->authentic, report->cid);
 }
 
 /* ---- the line of those that wait ---- */
@@ -165,9 +141,11 @@ void account_reports_init(struct account_reports *reports)
 	reports->last = &reports->first;
 }
 
-bool account_reports_wants(struct slice prefix)
+/* Notifications come from the null sender (RFC 3461 section 6.1, RFC 5321 section 4.5.5), which the
+ * prefix tells; of those that we make ourselves the queue knows. */
+static bool is_notification(const struct account_mail *mail)
 {
-	return slice_starts(prefix, SLICE("Return-Path: <>\r\n"));
+	return mail->from_elsewhere && slice_starts(mail->prefix, SLICE("Return-Path: <>\r\n"));
 }
 
 /* True: the thread must be started. False as well when there was no place. */
@@ -186,16 +164,33 @@ static bool enqueue(struct account_reports *reports, struct account_report *repo
 	return start;
 }
 
-void account_reports_add(struct account_reports *reports, int fd, uint64_t size, uint64_t cid)
+static void add(struct account_reports *reports, struct account_report *report)
 {
-	struct account_report *report = base_alloc(sizeof(*report));
 	bool taken = false;
-	*report = (struct account_report){.fd = fd, .size = size, .cid = cid};
 	reports->busy(reports->context, 1);
-	bool start = size <= REPORT_SIZE_MAX && enqueue(reports, report, &taken);
+	bool start = report->size <= REPORT_SIZE_MAX && enqueue(reports, report, &taken);
 	struct thread_options options = {.name = "reports", .stack_size = WORKER_STACK};
 	if (!taken)
 		drop(reports, report);
 	else if (start && !is_ok(thread_start(&options, run, reports, NULL)))
 		run(reports); /* here, then: late, but not lost */
+}
+
+void account_reports_look(struct account_reports *reports, int fd, const struct account_mail *mail)
+{
+	const struct account_report found = {
+	        .fd = fd,
+	        .size = mail->size,
+	        .cid = mail->cid,
+	        .is_notification = is_notification(mail),
+	        .is_feedback = account_feedback_wants(reports->room, mail->prefix),
+	        .authentic = account_feedback_is_authentic(mail->note),
+	};
+	if (!found.is_notification && !found.is_feedback) {
+		fd_close(&fd);
+		return;
+	}
+	struct account_report *report = base_alloc(sizeof(*report));
+	*report = found;
+	add(reports, report);
 }

@@ -1,5 +1,6 @@
-/* Delivery reports that come in: read behind the delivery's answer, told to the queue, which knows
- * what they are about. Private to the account room. */
+/* Reports that come in by mail, read behind the delivery's answer: notifications about what was
+ * sent are told to the queue, others' reports about our domains to the steward
+ * (account_feedback.h). Private to the account room. */
 #pragma once
 
 #include "rooms/runtime.h"
@@ -19,10 +20,15 @@ struct account_reports {
 
 void account_reports_init(struct account_reports *reports);
 
-/* May this delivery be a report? They come from the null sender (RFC 3461 section 6.1, RFC 5321
- * section 4.5.5), which the prefix tells. */
-bool account_reports_wants(struct slice prefix);
+/* A message that was stored. */
+struct account_mail {
+	uint64_t size;
+	uint64_t cid;
+	struct slice prefix; /* generated header lines */
+	struct slice note;   /* a Verdict (verdict.proto), or empty */
+	bool from_elsewhere; /* by SMTP, not from our own queue */
+};
 
-/* Takes the descriptor of a stored message over and returns at once; it is looked at in a thread of
- * its own. Past a limit it is forgotten: nothing but the queue's knowledge suffers. */
-void account_reports_add(struct account_reports *reports, int fd, uint64_t size, uint64_t cid);
+/* Takes the descriptor over and returns at once; when it may have a report, it is looked at in a
+ * thread of its own. Past a limit it is forgotten: nothing but the others' knowledge suffers. */
+void account_reports_look(struct account_reports *reports, int fd, const struct account_mail *mail);

@@ -9,6 +9,7 @@
  *   fact        sessions or messages that have all of `form` in common, packed; how many
  *   report      what becomes of a topic when its period has ended (report_outbox.c, as the next)
  *   dispatch    a message or a POST: one destination of a report
+ *   received    reports about our domains that others sent (report_received.c)
  */
 #include "rooms/report_db.h"
 
@@ -45,11 +46,22 @@ static const char *const version_1[] = {
         "CREATE INDEX dispatch_next ON dispatch (state, next_at)",
 };
 
+static const char *const version_2[] = {
+        "CREATE TABLE received (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+        " domain TEXT NOT NULL, organization TEXT NOT NULL, report_id TEXT NOT NULL,"
+        " contact TEXT NOT NULL, account TEXT NOT NULL, begin_at INTEGER NOT NULL,"
+        " end_at INTEGER NOT NULL, received_at INTEGER NOT NULL, n_good INTEGER NOT NULL,"
+        " n_bad INTEGER NOT NULL, authentic INTEGER NOT NULL, size INTEGER NOT NULL,"
+        " form BLOB NOT NULL, UNIQUE (kind, domain, organization, report_id))",
+        "CREATE INDEX received_age ON received (authentic, received_at, id)",
+};
+
 static const struct version {
 	const char *const *statements;
 	size_t n;
 } versions[] = {
         {version_1, N_ELEMENTS(version_1)},
+        {version_2, N_ELEMENTS(version_2)},
 };
 
 struct report_db {

@@ -10,7 +10,7 @@
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
  * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
  * (steward_lookup.h), for DKIM keys (steward_dkim.h), of certificates (steward_certificates.h) and
- * for policies of MTA-STS (steward_policies.h).
+ * for policies of MTA-STS (steward_policies.h), about reports that came in (steward_received.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Courier and gate-mx have it keep policies and
@@ -28,6 +28,7 @@
 #include "rooms/steward_lookup.h"
 #include "rooms/steward_policies.h"
 #include "rooms/steward_queue.h"
+#include "rooms/steward_received.h"
 
 #include "os/clock.h"
 #include "os/fd.h"
@@ -363,6 +364,8 @@ static json_t *execute(struct steward *steward, struct slice line)
 		reply = steward_dkim(steward->room, command, request);
 	if (!reply && command)
 		reply = steward_policies(steward->room, steward->reports, command, request);
+	if (!reply && command)
+		reply = steward_received(steward->reports, command, request);
 	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");
@@ -464,8 +467,7 @@ static void on_listen(struct room *room, const Door__Listener *listener, int fd)
 static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
 {
 	const struct steward *steward = room->state;
-	(void)name;
-	steward_door_serve(steward->reports, who, fd);
+	steward_door_serve(room, steward->reports, who, name, fd);
 }
 
 /* From SIGHUP, by the supervisor: on a thread, since the supervisor's channel is read by this one.

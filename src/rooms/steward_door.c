@@ -8,6 +8,7 @@
 #include "os/log.h"
 #include "rooms/report_facts.h"
 #include "rooms/report_policies.h"
+#include "rooms/report_received.h"
 #include "steward.pb-c.h"
 
 #define DOOR_STACK ((size_t)256 * 1024)
@@ -15,9 +16,11 @@
 #define FACTS_MAX  10000u /* of a batch */
 
 struct steward_door {
+	struct room *room;
 	struct report_db *db;
 	struct ipc_channel *channel;
 	enum ipc_room who;
+	char *account; /* of an account's room; else "" */
 };
 
 static void answer(const struct steward_door *door, const struct ipc_packet *packet,
@@ -101,6 +104,48 @@ static struct status add_facts(const struct steward_door *door, const Door__AddF
 	                        add->n_dropped, &repeated);
 }
 
+/* ---- reports that came in ---- */
+
+static bool is_ours(const struct steward_door *door, const char *domain)
+{
+	struct room_config *config = room_config_get(door->room);
+	bool ours = config_domain_find(config->config, slice_str(domain)) != NULL;
+	room_config_unref(config);
+	return ours;
+}
+
+static struct status add_received(const struct steward_door *door, const Door__AddReceived *add,
+                                  struct arena *arena)
+{
+	const struct report_received report = {
+	        .kind = (enum report_kind)add->kind,
+	        .domain = slice_str(add->domain),
+	        .organization = slice_str(add->organization),
+	        .contact = slice_str(add->contact),
+	        .report_id = slice_str(add->report_id),
+	        .account = slice_str(door->account),
+	        .begin_s = add->begin_s,
+	        .end_s = add->end_s,
+	        .received_s = now_s(),
+	        .n_good = add->n_good,
+	        .n_bad = add->n_bad,
+	        .authentic = add->authentic,
+	        .form = door_bytes(add->form),
+	};
+	bool is_new = false;
+	if (!is_packed(&door__received_rows__descriptor, add->form, arena))
+		return fail(ERR_INVALID, "a report that no room of ours hands over");
+	if (!is_ours(door, add->domain))
+		return fail(ERR_NOT_FOUND, "a report about a domain that is not ours");
+	TRY(report_received_add(door->db, &report, &is_new));
+	if (is_new)
+		log_info(0, "a report came in", LOG_STR("account", door->account),
+		         LOG_STR("domain", add->domain), LOG_STR("from", add->organization),
+		         LOG_STR("id", add->report_id), LOG_UINT("good", add->n_good),
+		         LOG_UINT("bad", add->n_bad), LOG_BOOL("authentic", add->authentic));
+	return ok();
+}
+
 /* ---- the door ---- */
 
 static struct status execute(const struct steward_door *door, const Door__StewardRequest *request,
@@ -115,6 +160,8 @@ static struct status execute(const struct steward_door *door, const Door__Stewar
 		                           now_s(), door_bytes(request->put_policy->form));
 	case DOOR__STEWARD_REQUEST__BODY_ADD_FACTS:
 		return add_facts(door, request->add_facts, arena);
+	case DOOR__STEWARD_REQUEST__BODY_ADD_RECEIVED:
+		return add_received(door, request->add_received, arena);
 	case DOOR__STEWARD_REQUEST__BODY__NOT_SET:
 	case _DOOR__STEWARD_REQUEST__BODY__CASE_IS_INT_SIZE:
 		break;
@@ -150,19 +197,24 @@ static void run(void *context)
 	struct steward_door *door = context;
 	(void)ipc_channel_serve(door->channel);
 	ipc_channel_unref(door->channel);
+	base_free(door->account);
 	base_free(door);
 }
 
-void steward_door_serve(struct report_db *db, enum ipc_room who, int fd)
+void steward_door_serve(struct room *room, struct report_db *db, enum ipc_room who,
+                        struct slice name, int fd)
 {
 	const struct thread_options options = {.name = "door", .stack_size = DOOR_STACK};
 	struct steward_door *door = base_alloc(sizeof(*door));
+	door->room = room;
 	door->db = db;
 	door->who = who;
+	door->account = slice_to_cstr(name);
 	door->channel = ipc_channel_new(
 	        fd, &(struct ipc_channel_options){.on_request = on_request, .context = door});
-	if (is_ok(thread_start(&options, run, door, NULL)))
+	if (door->account && is_ok(thread_start(&options, run, door, NULL)))
 		return;
 	ipc_channel_unref(door->channel);
+	base_free(door->account);
 	base_free(door);
 }

@@ -1,5 +1,5 @@
 /* Private keys on top of EVP_PKEY. */
-#include "mailauth/dkim_private.h"
+#include "mailauth/dkim_private_key.h"
 
 #include "mailauth/dkim_crypto_private.h"
 
