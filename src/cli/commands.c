@@ -281,7 +281,10 @@ const struct cli_command cli_commands[] = {
         {"queue show", "Show one entry of the queue with all its attempts",
          .args = {{"ID", CLI_ANY}}, .takes_config = true, .has_json = true,
          .help = "Each attempt with the way it took and why, the host, what that answered, and "
-                 "what it means.",
+                 "what it means; what protected the message there (verified by DANE or by the "
+                 "domain's MTA-STS policy, TLS with anybody, nothing), what demanded it, and how "
+                 "TLS went by each policy that applies, as TLS reports tell it. In JSON these are "
+                 "protection, demands and tls_results.",
          .examples = "mailkeep queue show 42", .run = cli_queue_show},
         {"queue dump", "Print a queued message", .args = {{"ID", CLI_ANY}}, .takes_config = true,
          .has_json = true,

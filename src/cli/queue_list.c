@@ -183,6 +183,48 @@ static void add_time(struct cli_queue *q, struct buf *out, const char *name, int
 	buf_add_str(out, ")\n");
 }
 
+/* What protected the message, or would have had to. */
+static void add_protection(struct buf *out, const json_t *a)
+{
+	static const struct {
+		const char *name, *words;
+	} known[] = {
+	        {"clear", "sent in clear"},
+	        {"unverified", "TLS, not verified: anybody could have answered"},
+	        {"authorities", "TLS, verified by authorities"},
+	        {"mta-sts", "TLS, verified by the domain's MTA-STS policy"},
+	        {"dane", "TLS, verified by DANE"},
+	        {"dane and mta-sts", "TLS, verified by DANE and by the domain's MTA-STS policy"},
+	};
+	const char *protection = cli_json_text(a, "protection");
+	for (size_t i = 0; i < N_ELEMENTS(known); i++)
+		if (strcmp(protection, known[i].name) == 0)
+			buf_printf(out, "   guarded %s\n", known[i].words);
+	if (*cli_json_text(a, "demands"))
+		buf_printf(out, "   demand  %s\n", cli_json_text(a, "demands"));
+}
+
+/* "policy  tlsa of mx.example: validation-failure (dane-no-match)" */
+static void add_results(struct buf *out, const json_t *a)
+{
+	size_t i;
+	json_t *r;
+	json_array_foreach(json_object_get(a, "tls_results"), i, r)
+	{
+		const char *policy = cli_json_text(r, "policy"), *host = cli_json_text(r, "host"),
+		           *domain = cli_json_text(r, "domain"),
+		           *reason = cli_json_text(r, "reason");
+		bool has_host = *host && strcmp(host, domain) != 0;
+		buf_printf(out, "   policy  %s%s%s%s%s: %s", policy,
+		           strcmp(policy, "no-policy-found") == 0 ? " for " : " of ", domain,
+		           has_host ? ", host " : "", has_host ? host : "",
+		           cli_json_text(r, "result"));
+		if (*reason)
+			buf_printf(out, " (%s)", reason);
+		buf_add_byte(out, '\n');
+	}
+}
+
 static void add_attempt(struct buf *out, size_t number, const json_t *a)
 {
 	size_t i;
@@ -198,6 +240,8 @@ static void add_attempt(struct buf *out, size_t number, const json_t *a)
 	if (*host)
 		buf_printf(out, "   host    %s [%s]%s%s\n", host,
 		           cli_json_text(a, "remote_address"), *tls ? ", TLS: " : "", tls);
+	add_protection(out, a);
+	add_results(out, a);
 	json_array_foreach(json_object_get(a, "lines"), i, line) buf_printf(
 	        out, "   %s %s\n", i == 0 ? "reply  " : "       ", json_string_value(line));
 	if (*cli_json_text(a, "why"))

@@ -60,6 +60,38 @@ struct tls_target delivery_guard_target(const struct delivery_guard *guard, cons
 	};
 }
 
+const char *delivery_protection_name(enum delivery_protection protection)
+{
+	static const char *const names[] = {
+#define X(id, name) [DELIVERY_PROTECTION_##id] = name,
+	        DELIVERY_PROTECTION_LIST(X)
+#undef X
+	};
+	return names[protection];
+}
+
+enum delivery_protection delivery_guard_protection(const struct delivery_guard *guard,
+                                                   const struct delivery_tls_session *session)
+{
+	const struct delivery_security *security = &guard->security;
+	bool by_dane = security->dane_required && session->verdict.dane.good;
+	bool by_pkix = security->pkix_required && session->verdict.pkix.good;
+	bool by_sts = by_pkix && guard->given.sts == DELIVERY_STS_ENFORCED;
+	if (session->progress != DELIVERY_TLS_DONE)
+		return DELIVERY_PROTECTION_CLEAR;
+	if (by_dane)
+		return by_sts ? DELIVERY_PROTECTION_DANE_AND_STS : DELIVERY_PROTECTION_DANE;
+	if (by_pkix)
+		return by_sts ? DELIVERY_PROTECTION_STS : DELIVERY_PROTECTION_AUTHORITIES;
+	return DELIVERY_PROTECTION_UNVERIFIED;
+}
+
+void delivery_guard_print(const struct delivery_guard *guard, struct buf *out)
+{
+	for (size_t i = 0; i < guard->security.n_steps; i++)
+		buf_printf(out, "%s%s", i > 0 ? "; " : "", guard->security.steps[i]);
+}
+
 void delivery_guard_report(const struct delivery_guard *guard,
                            const struct delivery_tls_session *session,
                            struct delivery_tls_facts *facts, struct arena *arena)
@@ -85,9 +117,10 @@ void delivery_guard_report_fetch(const struct mtasts_found *found, struct delive
                                  struct arena *arena)
 {
 	const struct mtasts_entry *entry = &found->entry;
+	bool has_policy = found->use == MTASTS_USE_POLICY; /* one that has expired counts no more */
 	/* RFC 8461 section 6: not of a policy of mode none. */
-	bool has_policy = entry->state.has_policy;
-	if (!found->fetch.made || (has_policy && entry->state.mode == MTASTS_MODE_NONE))
+	if (!found->fetch.made ||
+	    (entry->state.has_policy && entry->state.mode == MTASTS_MODE_NONE))
 		return;
 	delivery_tls_add_fetch(facts, entry->domain,
 	                       has_policy ? delivery_tls_policy_of_sts(entry->domain, entry->body,

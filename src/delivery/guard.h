@@ -49,6 +49,30 @@ struct status delivery_guard_find(const struct delivery_guard_query *query,
 /* For a connection to the host; points into the guard. session as in struct tls_target. */
 struct tls_target delivery_guard_target(const struct delivery_guard *guard, const char *session);
 
+/* What a message is protected by on a connection, the least first. */
+#define DELIVERY_PROTECTION_LIST(X)                                                                \
+	X(NOT_SENT, "")                                                                            \
+	X(CLEAR, "clear")                                                                          \
+	X(UNVERIFIED, "unverified")   /* TLS with whoever answered */                              \
+	X(AUTHORITIES, "authorities") /* as the message or our config demands */                   \
+	X(STS, "mta-sts")                                                                          \
+	X(DANE, "dane")                                                                            \
+	X(DANE_AND_STS, "dane and mta-sts")
+
+enum delivery_protection {
+#define X(id, name) DELIVERY_PROTECTION_##id,
+	DELIVERY_PROTECTION_LIST(X)
+#undef X
+};
+const char *delivery_protection_name(enum delivery_protection protection);
+
+/* Of a session that mail was sent over. A check counts only where it was demanded: without that, a
+ * server that fails it would have got the mail as well. */
+enum delivery_protection delivery_guard_protection(const struct delivery_guard *guard,
+                                                   const struct delivery_tls_session *session);
+/* All that was demanded or not, as sentences of one line. */
+void delivery_guard_print(const struct delivery_guard *guard, struct buf *out);
+
 /* Adds what the session was under each policy that applies, or that there is none. Also for a host
  * that was not connected to since its way is not open. */
 void delivery_guard_report(const struct delivery_guard *guard,

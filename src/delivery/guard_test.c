@@ -187,6 +187,79 @@ static void sessions_are_reported_under_what_applies(void **state)
 	}
 }
 
+static void only_what_was_demanded_protects(void **state)
+{
+#define ENFORCE(mx) POLICY("enforce", mx)
+	enum { NOTHING, PKIX, DANE, BOTH };
+	static const struct {
+		const char *domain, *policy;
+		enum delivery_wish wish;
+		enum delivery_floor floor;
+		enum delivery_tls_progress progress;
+		int good;
+		const char *protection;
+	} cases[] = {
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_NOT_OFFERED,
+	         NOTHING, "clear"},
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_CLEAR, DELIVERY_TLS_NOT_CONNECTED,
+	         NOTHING, "clear"},
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_NO_HANDSHAKE,
+	         PKIX, "clear"},
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, NOTHING,
+	         "unverified"},
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, PKIX,
+	         "unverified"},
+	        {"plain.example", POLICY("testing", "mx.plain.example"), 0,
+	         DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, PKIX, "unverified"},
+	        {"plain.example", ENFORCE("mx.plain.example"), 0, DELIVERY_FLOOR_OPPORTUNISTIC,
+	         DELIVERY_TLS_DONE, PKIX, "mta-sts"},
+	        {"plain.example", ENFORCE("mx.plain.example"), DELIVERY_WISH_OPTIONAL,
+	         DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, PKIX, "unverified"},
+	        {"plain.example", NULL, 0, DELIVERY_FLOOR_VERIFIED, DELIVERY_TLS_DONE, PKIX,
+	         "authorities"},
+	        {"signed.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, DANE,
+	         "dane"},
+	        {"signed.example", NULL, 0, DELIVERY_FLOOR_OPPORTUNISTIC, DELIVERY_TLS_DONE, BOTH,
+	         "dane"},
+	        {"signed.example", NULL, DELIVERY_WISH_REQUIRED, DELIVERY_FLOOR_OPPORTUNISTIC,
+	         DELIVERY_TLS_DONE, DANE, "dane"},
+	        {"signed.example", ENFORCE("mx.signed.example"), 0, DELIVERY_FLOOR_OPPORTUNISTIC,
+	         DELIVERY_TLS_DONE, BOTH, "dane and mta-sts"},
+	        {"signed.example", NULL, DELIVERY_WISH_OPTIONAL, DELIVERY_FLOOR_OPPORTUNISTIC,
+	         DELIVERY_TLS_DONE, DANE, "unverified"},
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		const struct delivery_tls_session session = {
+		        .progress = cases[i].progress,
+		        .verdict = {.pkix.good = (cases[i].good & PKIX) != 0,
+		                    .dane.good = (cases[i].good & DANE) != 0}};
+		f->query.sts = NULL;
+		f->query.wish = cases[i].wish;
+		f->query.floor = cases[i].floor;
+		if (cases[i].policy)
+			set_policy(f, cases[i].policy);
+		find(f, cases[i].domain);
+		assert_string_equal(
+		        delivery_protection_name(delivery_guard_protection(&f->guard, &session)),
+		        cases[i].protection);
+	}
+}
+
+static void all_demands_are_told(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(buf_done) struct buf text;
+	buf_init(&text, SIZE_MAX);
+	set_policy(f, POLICY("enforce", "mx.signed.example"));
+	find(f, "signed.example");
+	delivery_guard_print(&f->guard, &text);
+	assert_string_equal(buf_cstr(&text),
+	                    "TLSA records (DANE) demand TLS and a certificate that fits them; "
+	                    "the domain's MTA-STS policy (enforce) demands TLS and a certificate "
+	                    "that authorities vouch for");
+}
+
 static void fetches_are_reported_but_for_mode_none(void **state)
 {
 	struct fixture *f = *state;
@@ -198,10 +271,15 @@ static void fetches_are_reported_but_for_mode_none(void **state)
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 1);
 	assert_int_equal(f->facts.v[0].policy.type, DELIVERY_TLS_POLICY_STS);
+	f->found.use = MTASTS_USE_NOTHING; /* it has expired */
+	f->facts.n = 0;
+	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
+	assert_int_equal(f->facts.v[0].policy.type, DELIVERY_TLS_POLICY_NONE);
 	set_policy(f, POLICY("none", "x"));
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 1);
 	f->found.entry = (struct mtasts_entry){.domain = "plain.example"};
+	f->found.use = MTASTS_USE_NOTHING;
 	delivery_guard_report_fetch(&f->found, &f->facts, &f->arena);
 	assert_int_equal(f->facts.n, 2);
 	assert_int_equal(f->facts.v[1].policy.type, DELIVERY_TLS_POLICY_NONE);
@@ -216,6 +294,8 @@ int main(void)
 	        WITH_FIXTURE(a_transport_in_clear_asks_for_no_records),
 	        WITH_FIXTURE(a_configured_host_is_proven),
 	        WITH_FIXTURE(sessions_are_reported_under_what_applies),
+	        WITH_FIXTURE(only_what_was_demanded_protects),
+	        WITH_FIXTURE(all_demands_are_told),
 	        WITH_FIXTURE(fetches_are_reported_but_for_mode_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,16 +272,18 @@ void delivery_tls_add_dane(struct delivery_tls_facts *facts, const struct delive
 		judge(fact, &session->verdict.dane, session, arena);
 }
 
-void delivery_tls_add_lookup(struct delivery_tls_facts *facts, const char *domain,
+bool delivery_tls_add_lookup(struct delivery_tls_facts *facts, const char *domain, const char *host,
                              const struct dns_answer *answer, struct arena *arena)
 {
 	const struct delivery_tls_policy policy = {.type = DELIVERY_TLS_POLICY_NONE,
 	                                           .domain = domain};
+	const struct delivery_tls_session session = {.host = host, .address = "", .helo = ""};
 	if (answer->outcome != DNS_FAILED || !is_dnssec(answer))
-		return;
-	struct delivery_tls_fact *fact = add(facts, &policy, NULL);
+		return false;
+	struct delivery_tls_fact *fact = add(facts, &policy, &session);
 	if (fact)
 		blame_dnssec(fact, answer, arena);
+	return fact != NULL;
 }
 
 void delivery_tls_add_fetch(struct delivery_tls_facts *facts, const char *domain,

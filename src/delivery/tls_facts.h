@@ -111,8 +111,9 @@ void delivery_tls_add_dane(struct delivery_tls_facts *facts, const struct delive
                            const struct delivery_tls_session *session, struct arena *arena);
 void delivery_tls_add_none(struct delivery_tls_facts *facts, const char *domain,
                            const struct delivery_tls_session *session, struct arena *arena);
-/* A lookup for a domain's servers that failed for its DNSSEC. */
-void delivery_tls_add_lookup(struct delivery_tls_facts *facts, const char *domain,
+/* A lookup for a domain's servers, or for the addresses of one of them (host; else ""), that failed
+ * for its DNSSEC. True: it did, and is told. */
+bool delivery_tls_add_lookup(struct delivery_tls_facts *facts, const char *domain, const char *host,
                              const struct dns_answer *answer, struct arena *arena);
 /* A policy that was announced and could not be had. policy: the kept one, or NULL. */
 void delivery_tls_add_fetch(struct delivery_tls_facts *facts, const char *domain,

@@ -225,7 +225,9 @@ static void dnssec_is_blamed_for_its_own_failures_only(void **state)
 		const struct delivery_dane dane = {
 		        .state = DELIVERY_DANE_FAILED, .base = "", .tlsa = &answer};
 		delivery_tls_add_dane(&f->facts, &dane, &session, &f->arena);
-		delivery_tls_add_lookup(&f->facts, "a.example", &answer, &f->arena);
+		bool told = delivery_tls_add_lookup(&f->facts, "a.example", "mx.example", &answer,
+		                                    &f->arena);
+		assert_int_equal(told, cases[i].reason != NULL);
 		assert_int_equal(f->facts.n, cases[i].reason ? 2 : 0);
 		for (size_t j = 0; j < f->facts.n; j++) {
 			const struct delivery_tls_fact *fact = &f->facts.v[j];
@@ -233,11 +235,12 @@ static void dnssec_is_blamed_for_its_own_failures_only(void **state)
 			assert_string_equal(fact->reason, cases[i].reason);
 			assert_string_equal(fact->information, cases[i].information);
 			assert_string_equal(fact->policy.domain, j ? "a.example" : "mx.example");
+			assert_string_equal(fact->host, "mx.example");
 		}
 		f->facts.n = 0;
 	}
 	const struct dns_answer found = {.outcome = DNS_FOUND, .ede_code = 6, .ede_text = ""};
-	delivery_tls_add_lookup(&f->facts, "a.example", &found, &f->arena);
+	assert_false(delivery_tls_add_lookup(&f->facts, "a.example", "", &found, &f->arena));
 	assert_int_equal(f->facts.n, 0);
 }
 

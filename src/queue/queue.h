@@ -27,6 +27,7 @@
 #define QUEUE_TEXT_MAX        ((size_t)1000) /* bytes of a name, address or sentence */
 #define QUEUE_REFERENCES_MAX  ((size_t)8000)
 #define QUEUE_LINES_SIZE_MAX  ((size_t)8000) /* bytes of a remote reply */
+#define QUEUE_RESULTS_MAX     ((size_t)3000) /* of an attempt's sessions by policy */
 #define QUEUE_HISTORY_MAX     32u            /* attempts kept per entry: the first and the latest */
 #define QUEUE_HOLD_RULES_MAX  1000u
 #define QUEUE_ID_MAX          64u       /* bytes of a submission id */
@@ -206,6 +207,10 @@ struct queue_attempt {
 	struct slice lines; /* of the reply, joined by LF */
 	struct slice why;
 	struct slice tls;
+	struct slice protection, demands; /* as in courier.proto */
+	/* What the sessions were by the policies that apply: lines of policy, domain, host, result
+	 * and reason with tabs between; at most QUEUE_RESULTS_MAX bytes. */
+	struct slice tls_results;
 	enum queue_result result;
 };
 

@@ -1,6 +1,8 @@
 /* The queue on disk: what it was given it keeps, once, until it is told what became of it. */
 #include "queue/queue_testing.h"
 
+#include "store/db.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -278,6 +280,67 @@ static void test_deferred_and_retired(void **state)
 	assert_ok(queue_clean(f.queue, &more));
 	assert_false(more);
 	assert_err(queue_show(f.queue, true, id, &f.arena, &entry, &history, &n), ERR_NOT_FOUND);
+	fixture_done(&f);
+}
+
+static void test_attempts_say_what_protected_them(void **state)
+{
+	struct fixture f;
+	struct queue_entry entry;
+	struct queue_attempt *history;
+	size_t n;
+	static char results[QUEUE_RESULTS_MAX + 10];
+	(void)state;
+	fixture_init(&f);
+	int64_t id = add_one(&f, "one", "a@b.example");
+	struct queue_outcome outcome = {.entry = id, .state = QUEUE_WAITING, .counts = true};
+	outcome.attempt = some_attempt(test_now(), 0, "", QUEUE_RESULT_DEFERRED);
+	assert_ok(queue_record(f.queue, &outcome, 1)); /* with none of it */
+	memset(results, 'x', sizeof(results));
+	outcome.attempt.protection = SLICE("dane");
+	outcome.attempt.demands = SLICE("TLSA records demand it");
+	outcome.attempt.tls_results = slice_of((const uint8_t *)results, sizeof(results));
+	assert_ok(queue_record(f.queue, &outcome, 1));
+	assert_ok(queue_show(f.queue, false, id, &f.arena, &entry, &history, &n));
+	assert_int_equal(n, 2);
+	assert_slice(history[0].protection, "");
+	assert_slice(history[0].tls_results, "");
+	assert_slice(history[1].protection, "dane");
+	assert_slice(history[1].demands, "TLSA records demand it");
+	assert_int_equal(history[1].tls_results.n, QUEUE_RESULTS_MAX);
+	fixture_done(&f);
+}
+
+/* A queue of release 2, which had no such columns, goes on. */
+static void test_attempts_of_an_older_release(void **state)
+{
+	static const char *const older[] = {
+	        "ALTER TABLE attempt DROP COLUMN protection",
+	        "ALTER TABLE attempt DROP COLUMN demands",
+	        "ALTER TABLE attempt DROP COLUMN tls_results",
+	        "PRAGMA user_version = 2",
+	};
+	struct fixture f;
+	struct queue_entry entry;
+	struct queue_attempt *history;
+	struct db *db;
+	size_t n;
+	(void)state;
+	fixture_init(&f);
+	int64_t id = add_one(&f, "one", "a@b.example");
+	struct queue_outcome outcome = {.entry = id, .state = QUEUE_WAITING, .counts = true};
+	outcome.attempt = some_attempt(test_now(), 451, "451 later", QUEUE_RESULT_DEFERRED);
+	assert_ok(queue_record(f.queue, &outcome, 1));
+	queue_close(f.queue);
+	assert_ok(db_open(f.db_path, NULL, DB_WRITER, &db));
+	for (size_t i = 0; i < N_ELEMENTS(older); i++)
+		assert_ok(db_exec(db, older[i]));
+	db_close(db);
+	assert_ok(queue_open(&f.options, &f.queue));
+	assert_ok(queue_show(f.queue, false, id, &f.arena, &entry, &history, &n));
+	assert_int_equal(n, 1);
+	assert_slice(history[0].lines, "451 later");
+	assert_slice(history[0].protection, "");
 	fixture_done(&f);
 }
 
@@ -894,6 +957,8 @@ int main(void)
 	        cmocka_unit_test(test_full),
 	        cmocka_unit_test(test_same_submission_once),
 	        cmocka_unit_test(test_deferred_and_retired),
+	        cmocka_unit_test(test_attempts_say_what_protected_them),
+	        cmocka_unit_test(test_attempts_of_an_older_release),
 	        cmocka_unit_test(test_lost_attempts_do_not_count),
 	        cmocka_unit_test(test_notices),
 	        cmocka_unit_test(test_members_that_got_nothing),

@@ -219,7 +219,9 @@ void attempt_complete(struct queue_attempt *attempt)
 	struct slice *texts[] = {&attempt->transport,   &attempt->route,
 	                         &attempt->remote_host, &attempt->remote_address,
 	                         &attempt->enhanced,    &attempt->lines,
-	                         &attempt->why,         &attempt->tls};
+	                         &attempt->why,         &attempt->tls,
+	                         &attempt->protection,  &attempt->demands,
+	                         &attempt->tls_results};
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
 		*texts[i] = slice_of(texts[i]->p, texts[i]->n);
 }
@@ -242,8 +244,9 @@ struct status history_add(struct db *db, int64_t entry, uint32_t n,
 	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
 	TRY(db_stmt(db,
 	            "INSERT INTO attempt (entry, n, started_at, ended_at, transport, route, host,"
-	            " address, code, enhanced, lines, why, tls, result)"
-	            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+	            " address, code, enhanced, lines, why, tls, protection, demands, tls_results,"
+	            " result) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	            " $15, $16, $17)",
 	            &stmt));
 	db_bind(stmt, 1, entry);
 	db_bind(stmt, 2, n);
@@ -258,7 +261,10 @@ struct status history_add(struct db *db, int64_t entry, uint32_t n,
 	db_bind_text(stmt, 11, cut_text(attempt->lines, QUEUE_LINES_SIZE_MAX));
 	db_bind_text(stmt, 12, cut_text(attempt->why, QUEUE_TEXT_MAX));
 	db_bind_text(stmt, 13, cut_text(attempt->tls, QUEUE_TEXT_MAX));
-	db_bind(stmt, 14, attempt->result);
+	db_bind_text(stmt, 14, cut_text(attempt->protection, QUEUE_TEXT_MAX));
+	db_bind_text(stmt, 15, cut_text(attempt->demands, QUEUE_TEXT_MAX));
+	db_bind_text(stmt, 16, cut_text(attempt->tls_results, QUEUE_RESULTS_MAX));
+	db_bind(stmt, 17, attempt->result);
 	TRY(db_run(stmt));
 	return history_cut(db, entry, n);
 }
@@ -271,7 +277,8 @@ struct status history_read(struct db *db, int64_t entry, struct arena *arena,
 	size_t n = 0;
 	TRY(db_stmt(db,
 	            "SELECT started_at, ended_at, transport, route, host, address, code, enhanced,"
-	            " lines, why, tls, result FROM attempt WHERE entry = $1 ORDER BY n",
+	            " lines, why, tls, protection, demands, tls_results, result"
+	            " FROM attempt WHERE entry = $1 ORDER BY n",
 	            &stmt));
 	db_bind(stmt, 1, entry);
 	for (bool row = true; history && n < QUEUE_HISTORY_MAX;) {
@@ -290,7 +297,10 @@ struct status history_read(struct db *db, int64_t entry, struct arena *arena,
 		        .lines = row_text(stmt, 8, arena),
 		        .why = row_text(stmt, 9, arena),
 		        .tls = row_text(stmt, 10, arena),
-		        .result = (enum queue_result)db_int(stmt, 11),
+		        .protection = row_text(stmt, 11, arena),
+		        .demands = row_text(stmt, 12, arena),
+		        .tls_results = row_text(stmt, 13, arena),
+		        .result = (enum queue_result)db_int(stmt, 14),
 		};
 	}
 	*ret_history = history;

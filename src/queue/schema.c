@@ -13,7 +13,7 @@
  */
 #include "queue/queue_private.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 static const char *const tables[] = {
         "CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), next_id INTEGER NOT NULL)",
@@ -79,10 +79,19 @@ static const char *const since_2[] = {
         "CREATE INDEX retired_envid ON retired (account, envid) WHERE envid <> ''",
 };
 
+/* Version 3: what protected a message on its way. */
+static const char *const since_3[] = {
+        "ALTER TABLE attempt ADD COLUMN protection TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempt ADD COLUMN demands TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempt ADD COLUMN tls_results TEXT NOT NULL DEFAULT ''",
+};
+
 static struct status migrate(struct db *db, int64_t from)
 {
 	for (size_t i = 0; from < 2 && i < N_ELEMENTS(since_2); i++)
 		TRY(db_exec(db, since_2[i]));
+	for (size_t i = 0; from < 3 && i < N_ELEMENTS(since_3); i++)
+		TRY(db_exec(db, since_3[i]));
 	return db_set_schema_version(db, SCHEMA_VERSION);
 }
 

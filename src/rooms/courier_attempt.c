@@ -218,7 +218,7 @@ static enum sent send_by(struct courier_attempt *a, struct chance *chance,
 		n_dead += was_dead(&outcomes[i]);
 	if (c->reused && n_dead == n)
 		return SENT_DEAD;
-	courier_record_sent(a, c, outcomes, n, started_ms);
+	courier_record_sent(a, c, chance->guard, outcomes, n, started_ms);
 	const char *host = courier_keep(a, c->host), *address = courier_keep(a, c->address);
 	for (size_t i = 0; i < n; i++) {
 		struct smtp_outcome *o = &outcomes[i];
@@ -258,7 +258,8 @@ static bool is_late(const struct courier_attempt *a)
 static bool may_go_clear(const struct courier_attempt *a, const struct courier_target *target,
                          const struct courier_failure *failure)
 {
-	return !target->in_clear && failure->session.progress == DELIVERY_TLS_NO_HANDSHAKE &&
+	return !target->in_clear && !failure->tampered &&
+	       failure->session.progress == DELIVERY_TLS_NO_HANDSHAKE &&
 	       delivery_security_judge(&target->guard->security, failure->session.progress, false)
 	                       .next == DELIVERY_AGAIN_IN_CLEAR &&
 	       !is_late(a);
@@ -275,8 +276,12 @@ static struct courier_connection *connect_to(struct courier_attempt *a,
 		courier_report_session(a, target->guard, c ? &c->session_facts : &failure.session);
 	if (c)
 		return c;
-	courier_record_host(a, target->host, failure.session.address, failure.tls_text, started_ms,
-	                    failure.outcome.why);
+	courier_record_host(a, &(struct courier_turn){.host = target->host,
+	                                              .address = failure.session.address,
+	                                              .tls = failure.tls_text,
+	                                              .guard = target->guard,
+	                                              .started_ms = started_ms,
+	                                              .result = failure.outcome.why});
 	if (may_go_clear(a, target, &failure)) {
 		struct courier_target clear = *target;
 		clear.in_clear = true;
@@ -288,19 +293,32 @@ static struct courier_connection *connect_to(struct courier_attempt *a,
 	return NULL;
 }
 
+/* It is not connected to. */
+static void pass_over(struct courier_attempt *a, const struct chance *chance, const char *enhanced,
+                      const char *why)
+{
+	const char *name = chance->host->name;
+	struct smtp_outcome o = outcome_of(a, enhanced, why);
+	courier_record_host(a, &(struct courier_turn){
+	                               .host = name,
+	                               .address = "",
+	                               .tls = "none",
+	                               .guard = chance->guard,
+	                               .started_ms = clock_now_us(a->courier->options.clock) / 1000,
+	                               .result = o.why});
+	offer_all(a, &o, courier_keep(a, name), "");
+}
+
 /* What there is to connect to; false, and told, when there is nothing. */
 static bool has_addresses(struct courier_attempt *a, struct chance *chance)
 {
-	const char *name = chance->host->name;
 	if (!find_addresses(a, chance) || is_own(a, chance))
 		return false;
 	const struct delivery_addresses *addresses = chance->addresses;
 	if (addresses->outcome == DELIVERY_HOSTS_FOUND)
 		return true;
-	int64_t now_ms = clock_now_us(a->courier->options.clock) / 1000;
-	struct smtp_outcome o = outcome_of(a, addresses->enhanced, addresses->why);
-	courier_record_host(a, name, "", "none", now_ms, addresses->why);
-	offer_all(a, &o, courier_keep(a, name), "");
+	pass_over(a, chance, addresses->enhanced, addresses->why);
+	courier_report_addresses(a, chance->host->name, addresses);
 	return false;
 }
 
@@ -320,11 +338,8 @@ static bool is_open(struct courier_attempt *a, struct chance *chance)
 	if (guard->security.way == DELIVERY_WAY_OPEN)
 		return true;
 	const char *why = arena_printf(a->arena, "%s: %s", name, guard->security.why);
-	struct smtp_outcome o = outcome_of(a, guard->security.enhanced, why ? why : "");
-	courier_record_host(a, name, "", "none", clock_now_us(a->courier->options.clock) / 1000,
-	                    o.why);
+	pass_over(a, chance, guard->security.enhanced, why ? why : "");
 	courier_report_session(a, guard, &nothing);
-	offer_all(a, &o, courier_keep(a, name), "");
 	return false;
 }
 

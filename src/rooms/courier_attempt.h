@@ -7,6 +7,10 @@
 #define COURIER_OWN_MAX  64u /* names and addresses of ourselves */
 #define COURIER_TEXT_MAX 600 /* of a reason */
 
+#define COURIER_RESULTS_MAX 16u /* of TLS, for people; reports have all */
+#define COURIER_NAME_MAX    ((size_t)255)
+#define COURIER_REASON_MAX  ((size_t)200)
+
 /* What is known of one recipient so far. */
 struct courier_rcpt {
 	const Door__AttemptRecipient *in;
@@ -51,12 +55,21 @@ const char *courier_keep(struct courier_attempt *a, const char *text);
 /* The same of at most max bytes, cut between characters, valid UTF-8 without NUL. */
 char *courier_text(struct courier_attempt *a, struct slice text, size_t max);
 
-/* Adds an entry to the record of hosts, and logs it. started_ms: unix. */
-void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
-                         const char *tls, int64_t started_ms, const char *result);
+/* A host that had its turn, for people. */
+struct courier_turn {
+	const char *host, *address, *tls;
+	const struct delivery_guard *guard; /* NULL: it did not come so far */
+	enum delivery_protection protection;
+	int64_t started_ms; /* unix */
+	const char *result;
+};
+
+/* Adds an entry to the record of hosts, and logs it. */
+void courier_record_host(struct courier_attempt *a, const struct courier_turn *turn);
 /* What a host made of the message: "delivered 3, deferred 1: the server answered ...". */
 void courier_record_sent(struct courier_attempt *a, const struct courier_connection *c,
-                         const struct smtp_outcome *outcomes, size_t n, int64_t started_ms);
+                         const struct delivery_guard *guard, const struct smtp_outcome *outcomes,
+                         size_t n, int64_t started_ms);
 
 /* All that came of it. Cannot fail: what it needs was there before anything was sent. */
 void courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply);
@@ -70,9 +83,11 @@ struct delivery_guard *courier_guard_host(struct courier_attempt *a,
                                           const struct delivery_host *host,
                                           const struct delivery_addresses *addresses,
                                           uint16_t port);
-/* Facts for TLS reports: of a lookup for the domain's hosts that failed, of a session, and all of
- * them handed on. */
+/* Facts for TLS reports: of a lookup for the domain's hosts or for a host's addresses that failed,
+ * of a session, and all of them handed on. */
 void courier_report_lookup(struct courier_attempt *a, const struct delivery_hosts *hosts);
+void courier_report_addresses(struct courier_attempt *a, const char *host,
+                              const struct delivery_addresses *addresses);
 void courier_report_session(struct courier_attempt *a, const struct delivery_guard *guard,
                             const struct courier_session *session);
 void courier_report_all(struct courier_attempt *a);

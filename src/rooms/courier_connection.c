@@ -23,6 +23,7 @@
 #define TLS_MS            60000
 #define REASON_MAX        ((size_t)500)
 #define SECRET_ARENA      ((size_t)16 * 1024)
+#define MATCH_SIZE        ((size_t)40) /* of a record: its numbers, the beginning of its digest */
 
 /* One try to get a connection. */
 struct maker {
@@ -255,9 +256,28 @@ static bool open_socks(struct maker *m)
 
 /* --- TLS --- */
 
+/* The record that verified the server, with the beginning of its digest. */
+static void print_match(const struct courier_connection *c, const struct tls_verdict *verdict,
+                        char text[MATCH_SIZE])
+{
+	const struct tls_dane *dane = c->stream.target.dane;
+	CLEANUP(buf_done) struct buf record;
+	buf_init(&record, SIZE_MAX);
+	text[0] = 0;
+	for (size_t i = 0; verdict->findings && i < dane->n_records; i++) {
+		if (verdict->findings[i].kind != TLS_TLSA_MATCHED)
+			continue;
+		tls_tlsa_print(&dane->records[i], &record);
+		snprintf(text, MATCH_SIZE, ": %.*s",
+		         SLICE_FMT(slice_sub(buf_slice(&record), 0, MATCH_SIZE - 3)));
+		return;
+	}
+}
+
 /* What is known of the server, for people. */
 static void describe_tls(struct courier_connection *c)
 {
+	char match[MATCH_SIZE];
 	const struct stream_tls *tls = &c->stream.t.stream.tls;
 	struct tls_verdict verdict = tls_client_stream_verdict(&c->stream);
 	const char *by = verdict.dane.good && verdict.pkix.good
@@ -265,9 +285,10 @@ static void describe_tls(struct courier_connection *c)
 	                 : verdict.dane.good ? "verified by TLSA records (DANE)"
 	                 : verdict.pkix.good ? "certificate verified"
 	                                     : "certificate not verified: ";
+	print_match(c, &verdict, match);
 	c->verified = verdict.dane.good || verdict.pkix.good;
 	snprintf(c->tls_text, sizeof(c->tls_text), "%s %s, %s%s", tls->version, tls->cipher, by,
-	         c->verified ? "" : verdict.why);
+	         c->verified ? match : verdict.why);
 }
 
 static struct status start_tls(void *context, struct stream *stream, int timeout_ms)
@@ -360,7 +381,9 @@ static bool tls_by_command(struct maker *m)
 		o->kind = SMTP_OUTCOME_DEFERRED;
 		snprintf(o->enhanced, SMTP_ENHANCED_SIZE, "%s", judgement.enhanced);
 	}
-	return o->step == SMTP_STEP_TLS ? tls_broke(m, status.why) : false;
+	m->failure->tampered = o->step == SMTP_STEP_STARTTLS && status.code == ERR_PROTOCOL;
+	bool broke = o->step == SMTP_STEP_TLS || m->failure->tampered;
+	return broke ? tls_broke(m, status.why) : false;
 }
 
 /* --- login --- */

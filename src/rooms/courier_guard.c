@@ -126,7 +126,17 @@ struct delivery_guard *courier_guard_host(struct courier_attempt *a,
 void courier_report_lookup(struct courier_attempt *a, const struct delivery_hosts *hosts)
 {
 	if (hosts->answer)
-		delivery_tls_add_lookup(a->facts, hosts->domain, hosts->answer, a->arena);
+		(void)delivery_tls_add_lookup(a->facts, hosts->domain, "", hosts->answer, a->arena);
+}
+
+void courier_report_addresses(struct courier_attempt *a, const char *host,
+                              const struct delivery_addresses *addresses)
+{
+	const char *domain = a->hosts_found ? a->hosts_found->domain : host;
+	bool told = a->floor == DELIVERY_FLOOR_CLEAR; /* no TLS was to be tried */
+	for (size_t i = 0; i < addresses->n_answers && !told; i++)
+		told = delivery_tls_add_lookup(a->facts, domain, host, addresses->answers[i],
+		                               a->arena);
 }
 
 void courier_report_session(struct courier_attempt *a, const struct delivery_guard *guard,

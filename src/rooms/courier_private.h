@@ -86,6 +86,7 @@ struct courier_connection {
 /* Why there is no connection. kind NONE never comes. */
 struct courier_failure {
 	struct smtp_outcome outcome;
+	bool tampered; /* something was said in clear where TLS begins: no reason to go in clear */
 	struct courier_session session;
 	char tls_text[200];
 };

@@ -5,15 +5,17 @@
  * and all of a reply share COURIER_REPLY_BUDGET bytes. What still does not fit (a thousand
  * recipients) goes without its texts, never without an outcome.
  *
- * Limits: COURIER_HOSTS_TRIED_MAX entries, COURIER_REPLY_BUDGET.
+ * Limits: COURIER_HOSTS_TRIED_MAX entries, COURIER_RESULTS_MAX, COURIER_REPLY_BUDGET.
  */
 #include "rooms/courier_attempt.h"
 
+#include "ipc/door.h"
 #include "os/log.h"
 #include "text/utf8.h"
 
 #define HOST_OVERHEAD      64u /* of an entry's numbers and lengths when packed */
 #define RECIPIENT_OVERHEAD 96u
+#define RESULT_SIZE        (2 * COURIER_NAME_MAX + COURIER_REASON_MAX + 64) /* at most */
 
 char *courier_text(struct courier_attempt *a, struct slice text, size_t max)
 {
@@ -32,21 +34,34 @@ char *courier_text(struct courier_attempt *a, struct slice text, size_t max)
 	return copy ? copy : nothing;
 }
 
-void courier_record_host(struct courier_attempt *a, const char *host, const char *address,
-                         const char *tls, int64_t started_ms, const char *result)
+static char *demands_of(struct courier_attempt *a, const struct delivery_guard *guard)
 {
+	CLEANUP(buf_done) struct buf text;
+	buf_init(&text, 2 * COURIER_TEXT_MAX);
+	if (guard)
+		delivery_guard_print(guard, &text);
+	return courier_text(a, buf_slice(&text), COURIER_TEXT_MAX);
+}
+
+void courier_record_host(struct courier_attempt *a, const struct courier_turn *turn)
+{
+	const char *protection = delivery_protection_name(turn->protection);
 	if (a->n_hosts == COURIER_HOSTS_TRIED_MAX)
 		return;
 	Door__HostTried *tried = &a->hosts[a->n_hosts++];
 	door__host_tried__init(tried);
-	tried->host = courier_text(a, slice_str(host), COURIER_TEXT_MAX);
-	tried->address = courier_text(a, slice_str(address), COURIER_TEXT_MAX);
-	tried->tls = courier_text(a, slice_str(tls), COURIER_TEXT_MAX);
-	tried->result = courier_text(a, slice_str(result), COURIER_TEXT_MAX);
-	tried->started_ms = started_ms;
+	tried->host = courier_text(a, slice_str(turn->host), COURIER_TEXT_MAX);
+	tried->address = courier_text(a, slice_str(turn->address), COURIER_TEXT_MAX);
+	tried->tls = courier_text(a, slice_str(turn->tls), COURIER_TEXT_MAX);
+	tried->result = courier_text(a, slice_str(turn->result), COURIER_TEXT_MAX);
+	tried->protection = door_string(protection);
+	tried->demands = demands_of(a, turn->guard);
+	tried->started_ms = turn->started_ms;
 	tried->ended_ms = clock_now_us(a->courier->options.clock) / 1000;
-	log_info(a->job->cid, "host", LOG_INT("message", a->in->message), LOG_STR("host", host),
-	         LOG_STR("address", address), LOG_STR("tls", tls), LOG_STR("result", result));
+	log_info(a->job->cid, "host", LOG_INT("message", a->in->message),
+	         LOG_STR("host", turn->host), LOG_STR("address", turn->address),
+	         LOG_STR("tls", turn->tls), LOG_STR("protection", protection),
+	         LOG_STR("result", turn->result));
 }
 
 static const char *kind_text(enum smtp_outcome_kind kind)
@@ -58,7 +73,8 @@ static const char *kind_text(enum smtp_outcome_kind kind)
 
 /* "delivered 3, deferred 1: the server answered ..." */
 void courier_record_sent(struct courier_attempt *a, const struct courier_connection *c,
-                         const struct smtp_outcome *outcomes, size_t n, int64_t started_ms)
+                         const struct delivery_guard *guard, const struct smtp_outcome *outcomes,
+                         size_t n, int64_t started_ms)
 {
 	static const enum smtp_outcome_kind kinds[] = {SMTP_OUTCOME_DELIVERED,
 	                                               SMTP_OUTCOME_DEFERRED, SMTP_OUTCOME_FAILED};
@@ -78,11 +94,42 @@ void courier_record_sent(struct courier_attempt *a, const struct courier_connect
 	}
 	if (why)
 		buf_printf(&text, ": %s", why);
-	courier_record_host(a, c->host, c->address, c->tls_text, started_ms, buf_cstr(&text));
+	const struct delivery_tls_session session = {.progress = c->session_facts.progress,
+	                                             .verdict = c->session_facts.verdict};
+	courier_record_host(
+	        a, &(struct courier_turn){.host = c->host,
+	                                  .address = c->address,
+	                                  .tls = c->tls_text,
+	                                  .guard = guard,
+	                                  .protection = delivery_guard_protection(guard, &session),
+	                                  .started_ms = started_ms,
+	                                  .result = buf_cstr(&text)});
 	buf_done(&text);
 }
 
 /* --- the reply --- */
+
+/* Facts of the attempt, short. */
+static void fill_results(struct courier_attempt *a, Door__CourierReply *reply)
+{
+	size_t n = MIN(a->facts->n, (size_t)COURIER_RESULTS_MAX);
+	reply->tls_results = ARENA_ARRAY(a->arena, n, Door__TlsResult *);
+	for (size_t i = 0; reply->tls_results && i < n; i++) {
+		const struct delivery_tls_fact *fact = &a->facts->v[i];
+		Door__TlsResult *out = ARENA_NEW(a->arena, Door__TlsResult);
+		if (!out)
+			return;
+		door__tls_result__init(out);
+		out->policy = door_string(delivery_tls_policy_name(fact->policy.type));
+		out->domain = courier_text(a, slice_str(fact->policy.domain), COURIER_NAME_MAX);
+		out->host = courier_text(a, slice_str(fact->host), COURIER_NAME_MAX);
+		out->result = door_string(fact->result == DELIVERY_TLS_SUCCESS
+		                                  ? "success"
+		                                  : delivery_tls_result_name(fact->result));
+		out->reason = courier_text(a, slice_str(fact->reason), COURIER_REASON_MAX);
+		reply->tls_results[reply->n_tls_results++] = out;
+	}
+}
 
 /* As much of the text as the budget has left. */
 static char *spend(struct courier_attempt *a, struct slice text, size_t max, size_t *budget)
@@ -127,10 +174,12 @@ static void fill_outcome(struct courier_attempt *a, const struct courier_rcpt *r
 /* What is left for each recipient's texts behind the hosts'. */
 static size_t recipient_budget(const struct courier_attempt *a)
 {
-	size_t used = a->n_rcpts * RECIPIENT_OVERHEAD;
+	size_t used = a->n_rcpts * RECIPIENT_OVERHEAD +
+	              MIN(a->facts->n, (size_t)COURIER_RESULTS_MAX) * RESULT_SIZE;
 	for (size_t i = 0; i < a->n_hosts; i++)
 		used += HOST_OVERHEAD + strlen(a->hosts[i].host) + strlen(a->hosts[i].address) +
-		        strlen(a->hosts[i].tls) + strlen(a->hosts[i].result);
+		        strlen(a->hosts[i].tls) + strlen(a->hosts[i].result) +
+		        strlen(a->hosts[i].demands);
 	return used < COURIER_REPLY_BUDGET ? (COURIER_REPLY_BUDGET - used) / a->n_rcpts : 0;
 }
 
@@ -138,7 +187,7 @@ static size_t recipient_budget(const struct courier_attempt *a)
 static void strip(Door__CourierReply *reply)
 {
 	static char nothing[1];
-	reply->n_hosts = 0;
+	reply->n_hosts = reply->n_tls_results = 0;
 	for (size_t i = 0; i < reply->n_outcomes; i++) {
 		Door__RecipientOutcome *out = reply->outcomes[i];
 		out->n_lines = 0;
@@ -159,6 +208,7 @@ void courier_fill_reply(struct courier_attempt *a, Door__CourierReply *reply)
 		reply->hosts[i] = &a->hosts[i];
 	reply->n_outcomes = a->n_rcpts;
 	reply->n_hosts = a->n_hosts;
+	fill_results(a, reply);
 	reply->recipient_limit = a->recipient_limit;
 	reply->reused = a->reused;
 	reply->busy = a->busy;

@@ -75,6 +75,30 @@ static Door__QueueEntry *entry_message(struct queue_room *q, const struct queue_
 	return to;
 }
 
+static void fill_results(struct slice lines, struct arena *arena, Door__QueueAttempt *to)
+{
+	size_t n_max = 0;
+	for (size_t i = 0; i < lines.n; i++)
+		n_max += lines.p[i] == '\n';
+	to->tls_results = ARENA_ARRAY(arena, n_max, Door__TlsResult *);
+	while (to->tls_results && to->n_tls_results < n_max) {
+		struct slice line, fields[5];
+		Door__TlsResult *result = ARENA_NEW(arena, Door__TlsResult);
+		(void)slice_cut(lines, '\n', &line, &lines);
+		for (size_t i = 0; i < N_ELEMENTS(fields); i++)
+			(void)slice_cut(line, '\t', &fields[i], &line);
+		if (!result)
+			return;
+		door__tls_result__init(result);
+		result->policy = string_of(arena, fields[0]);
+		result->domain = string_of(arena, fields[1]);
+		result->host = string_of(arena, fields[2]);
+		result->result = string_of(arena, fields[3]);
+		result->reason = string_of(arena, fields[4]);
+		to->tls_results[to->n_tls_results++] = result;
+	}
+}
+
 static Door__QueueAttempt *attempt_message(const struct queue_attempt *from, struct arena *arena)
 {
 	static const char *const outcomes[] = {"delivered", "deferred", "failed"};
@@ -103,6 +127,9 @@ static Door__QueueAttempt *attempt_message(const struct queue_attempt *from, str
 	to->outcome = door_string(outcomes[from->result]);
 	to->why = string_of(arena, from->why);
 	to->tls = string_of(arena, from->tls);
+	to->protection = string_of(arena, from->protection);
+	to->demands = string_of(arena, from->demands);
+	fill_results(from->tls_results, arena, to);
 	return to;
 }
 

@@ -238,16 +238,53 @@ static struct slice hosts_in_words(struct queue_work *work, const Door__CourierR
 	return text_of_all;
 }
 
-static struct slice tls_of(const Door__CourierReply *reply, const Door__RecipientOutcome *outcome)
+/* The turn of a host that the outcome is from. */
+static void take_turn(struct queue_attempt *attempt, const Door__CourierReply *reply,
+                      const Door__RecipientOutcome *outcome)
 {
-	for (size_t i = reply->n_hosts; i-- > 0;)
-		if (strcmp(reply->hosts[i]->address, outcome->remote_address) == 0)
-			return text(reply->hosts[i]->tls);
-	return slice_empty();
+	for (size_t i = reply->n_hosts; i-- > 0;) {
+		const Door__HostTried *turn = reply->hosts[i];
+		if (strcmp(turn->address, outcome->remote_address) != 0 ||
+		    strcmp(turn->host, outcome->remote_host) != 0)
+			continue;
+		attempt->tls = text(turn->tls);
+		attempt->protection = text(turn->protection);
+		attempt->demands = text(turn->demands);
+		return;
+	}
+}
+
+static void add_field(struct buf *lines, const char *field, char end)
+{
+	for (; *field; field++)
+		buf_add_byte(lines, (uint8_t)*field < ' ' ? ' ' : (uint8_t)*field);
+	buf_add_byte(lines, (uint8_t)end);
+}
+
+static struct slice join_results(struct queue_work *work, const Door__CourierReply *reply)
+{
+	struct buf lines;
+	buf_init(&lines, SIZE_MAX); /* of a packet, which is small */
+	for (size_t i = 0; i < reply->n_tls_results; i++) {
+		size_t whole = lines.n;
+		const Door__TlsResult *result = reply->tls_results[i];
+		add_field(&lines, result->policy, '\t');
+		add_field(&lines, result->domain, '\t');
+		add_field(&lines, result->host, '\t');
+		add_field(&lines, result->result, '\t');
+		add_field(&lines, result->reason, '\n');
+		if (lines.n > QUEUE_RESULTS_MAX) {
+			lines.n = whole;
+			break;
+		}
+	}
+	struct slice joined = arena_copy(&work->arena, buf_slice(&lines));
+	buf_done(&lines);
+	return joined;
 }
 
 static void take_outcome(struct remote *r, const Door__CourierReply *reply, size_t i,
-                         struct slice hosts)
+                         struct slice hosts, struct slice results)
 {
 	struct queue_work *work = r->work;
 	struct queue_attempt *attempt = &work->outcomes[i].attempt;
@@ -271,7 +308,8 @@ static void take_outcome(struct remote *r, const Door__CourierReply *reply, size
 	attempt->why = text(why);
 	attempt->remote_host = text(outcome->remote_host);
 	attempt->remote_address = text(outcome->remote_address);
-	attempt->tls = tls_of(reply, outcome);
+	take_turn(attempt, reply, outcome);
+	attempt->tls_results = results;
 	work->facts[i].relayed = outcome->relayed;
 	work->facts[i].told_anyway =
 	        work->message.deliver_by_mode != QUEUE_BY_NONE &&
@@ -342,8 +380,8 @@ void queue_try_remote(struct queue_work *work)
 		not_asked(&r, status);
 		return;
 	}
-	struct slice hosts = hosts_in_words(work, reply);
+	struct slice hosts = hosts_in_words(work, reply), results = join_results(work, reply);
 	for (size_t i = 0; i < r.n; i++)
-		take_outcome(&r, reply, r.which[i], hosts);
+		take_outcome(&r, reply, r.which[i], hosts, results);
 	learn(&r, reply);
 }

@@ -68,6 +68,19 @@ static Door__QueueFilter *filter_of(struct asking *a)
 
 /* ---- to JSON ---- */
 
+static json_t *results_json(const Door__QueueAttempt *attempt)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < attempt->n_tls_results; i++) {
+		const Door__TlsResult *r = attempt->tls_results[i];
+		json_array_append_new(list,
+		                      json_pack("{s:s, s:s, s:s, s:s, s:s}", "policy", r->policy,
+		                                "domain", r->domain, "host", r->host, "result",
+		                                r->result, "reason", r->reason));
+	}
+	return list;
+}
+
 static json_t *history_json(const Door__QueueEntry *entry)
 {
 	json_t *list = json_array();
@@ -78,13 +91,15 @@ static json_t *history_json(const Door__QueueEntry *entry)
 			json_array_append_new(lines, json_string(a->lines[j]));
 		json_array_append_new(
 		        list,
-		        json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:s, s:s}",
+		        json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:s, s:s, "
+		                  "s:s, s:s, s:o}",
 		                  "started_ms", (json_int_t)a->started_ms, "ended_ms",
 		                  (json_int_t)a->ended_ms, "outcome", a->outcome, "transport",
 		                  a->transport, "route", a->route, "remote_host", a->remote_host,
 		                  "remote_address", a->remote_address, "code", (int)a->code,
 		                  "enhanced", a->enhanced, "lines", lines, "why", a->why, "tls",
-		                  a->tls));
+		                  a->tls, "protection", a->protection, "demands", a->demands,
+		                  "tls_results", results_json(a)));
 	}
 	return list;
 }

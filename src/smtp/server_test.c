@@ -291,7 +291,9 @@ static const struct script_case tls_cases[] = {
                     "S: 250-REQUIRETLS\nS: 250 LIMITS RCPTMAX=1000 MAILMAX=1000\n"
                     "C: STARTTLS\nS: 503 5.5.1 TLS is already active\n"
                     "C: MAIL FROM:<a@b.example> REQUIRETLS\nS: 250 *\n" QUIT,
-         LOG_HELLO LOG_MAIL "reset\ntls\nehlo again.example\nmail <a@b.example> REQUIRETLS\nreset\n", NULL},
+         LOG_HELLO LOG_MAIL
+         "reset\ntls\nehlo again.example\nmail <a@b.example> REQUIRETLS\nreset\n",
+         NULL},
         {"REQUIRETLS needs TLS",
          HELLO "C: MAIL FROM:<a@b.example> REQUIRETLS\nS: 530 5.7.10 *\n" QUIT, LOG_HELLO, NULL},
         {"TLS is not offered", HELO "C: STARTTLS\nS: 502 5.5.1 TLS is not offered\n" QUIT, LOG_HELO,

@@ -5,7 +5,7 @@
  *	            [--sender ADDRESS] [--attempt N] [--times N] [--pause MS] [--require-tls]
  *	            --domain DOMAIN --body FILE RECIPIENT...
  *
- * Prints a JSON object for each of N times: status, outcomes, hosts.
+ * Prints a JSON object for each of N times: status, outcomes, hosts, tls_results.
  */
 #include "rooms/courier.h"
 
@@ -135,7 +135,7 @@ static json_t *lines_of(const Door__RecipientOutcome *o)
 static void print_reply(const Door__CourierReply *reply)
 {
 	static const char *const kinds[] = {"delivered", "deferred", "failed"};
-	json_t *outcomes = json_array(), *hosts = json_array();
+	json_t *outcomes = json_array(), *hosts = json_array(), *results = json_array();
 	for (size_t i = 0; i < reply->n_outcomes; i++) {
 		const Door__RecipientOutcome *o = reply->outcomes[i];
 		json_array_append_new(outcomes,
@@ -149,14 +149,22 @@ static void print_reply(const Door__CourierReply *reply)
 	}
 	for (size_t i = 0; i < reply->n_hosts; i++)
 		json_array_append_new(
-		        hosts, json_pack("{ss ss ss ss}", "host", reply->hosts[i]->host, "address",
-		                         reply->hosts[i]->address, "tls", reply->hosts[i]->tls,
-		                         "result", reply->hosts[i]->result));
-	json_t *all = json_pack("{ss so so sb sb si sI}", "status",
-	                        err_name((enum err)reply->status->code), "outcomes", outcomes,
-	                        "hosts", hosts, "reused", reply->reused, "busy", reply->busy,
-	                        "recipient_limit", (int)reply->recipient_limit, "packed",
-	                        (json_int_t)protobuf_c_message_get_packed_size(&reply->base));
+		        hosts, json_pack("{ss ss ss ss ss ss}", "host", reply->hosts[i]->host,
+		                         "address", reply->hosts[i]->address, "tls",
+		                         reply->hosts[i]->tls, "result", reply->hosts[i]->result,
+		                         "protection", reply->hosts[i]->protection, "demands",
+		                         reply->hosts[i]->demands));
+	for (size_t i = 0; i < reply->n_tls_results; i++) {
+		const Door__TlsResult *r = reply->tls_results[i];
+		json_array_append_new(results, json_pack("{ss ss ss ss ss}", "policy", r->policy,
+		                                         "domain", r->domain, "host", r->host,
+		                                         "result", r->result, "reason", r->reason));
+	}
+	json_t *all = json_pack(
+	        "{ss so so so sb sb si sI}", "status", err_name((enum err)reply->status->code),
+	        "outcomes", outcomes, "hosts", hosts, "tls_results", results, "reused",
+	        reply->reused, "busy", reply->busy, "recipient_limit", (int)reply->recipient_limit,
+	        "packed", (json_int_t)protobuf_c_message_get_packed_size(&reply->base));
 	char *text = json_dumps(all, JSON_COMPACT);
 	puts(text);
 	fflush(stdout);

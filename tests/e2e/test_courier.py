@@ -250,6 +250,11 @@ class Tls(CourierCase):
     def tls_of(self, reply):
         return reply["hosts"][-1]["tls"]
 
+    @staticmethod
+    def results(reply):
+        """What TLS reports are made of."""
+        return [f"{one['policy']} {one['domain']} {one['result']}" for one in reply["tls_results"]]
+
     def test_opportunistic_takes_any_certificate_and_says_so(self):
         sink = self.simple(tls=self.good)
         reply = self.attempt()
@@ -350,6 +355,8 @@ class Tls(CourierCase):
                 with self.ignore_tls_errors(sink):
                     reply = self.attempt()
                 self.assert_outcome(reply, "deferred")
+                self.assertEqual(self.results(reply), ["no-policy-found rcpt.example validation-failure"])
+                self.assertEqual(sink.connections, 1)
                 self.assertEqual(sink.messages, [])
 
     def test_implicit_tls(self):
@@ -366,6 +373,24 @@ class Tls(CourierCase):
         plain = self.sink()  # speaks SMTP where TLS is expected
         self.assert_outcome(self.attempt(transport="i"), "deferred", why="TLS")
         self.assertEqual(plain.messages, [])
+
+    def test_what_protected_a_message_is_told(self):
+        self.facts = ["signed.example MX 10 mx.signed.example secure", f"mx.signed.example A {self.ip} secure",
+                      f"_{self.port}._tcp.mx.signed.example TLSA 3 1 1 " + "00" * 32 + " secure",
+                      "forged.example MX 10 mx.forged.example", "mx.forged.example A bogus", "mx.forged.example AAAA nodata",
+                      "plain.example MX 10 mx.example", f"mx.example A {self.ip}"]
+        sink = self.sink(tls=self.good)
+        with self.ignore_tls_errors(sink):
+            refused = self.attempt(domain="signed.example")
+        forged, plain = self.attempt(domain="forged.example"), self.attempt(domain="plain.example")
+        self.assert_outcome(refused, "deferred", "4.7.5")
+        self.assertEqual(self.results(refused), ["tlsa mx.signed.example validation-failure"])
+        self.assertIn("TLSA records (DANE) demand TLS", refused["hosts"][0]["demands"])
+        self.assert_outcome(forged, "deferred", "4.4.3")
+        self.assertEqual(self.results(forged), ["no-policy-found forged.example dnssec-invalid"])
+        self.assertEqual([reply["hosts"][0]["protection"] for reply in (refused, forged, plain)], ["", "", "unverified"])
+        sink.tls = None
+        self.assertEqual(self.attempt(domain="plain.example")["hosts"][0]["protection"], "clear")
 
     def test_require_tls_of_the_message(self):
         """RFC 8689: verified TLS, REQUIRETLS announced, and a way to the host that is signed."""

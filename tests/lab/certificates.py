@@ -74,13 +74,15 @@ class Certificates:
         one.key.chmod(0o644)  # the lab is its own secret
         return one
 
-    def issue(self, *names, days=(-1, 30), label=None):
-        """For these host names; the file behind it has the authority's certificate, too. days: from, to, from now."""
+    def issue(self, *names, days=(-1, 30), label=None, alternative=None):
+        """For these host names; the file behind it has the authority's certificate, too. days: from, to, from now.
+
+        alternative: what the extension subjectAltName says instead, in openssl(1)'s words."""
         label = label or f"{names[0]}{'' if days == (-1, 30) else days[1]}"
         one = self._new(label, "-subj", f"/CN={names[0]}")
         request = one.certificate.rename(self.folder / f"{label}.csr")
         extensions = self.folder / f"{label}.ext"
-        extensions.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n")
+        extensions.write_text("subjectAltName=" + (alternative or ",".join(f"DNS:{name}" for name in names)) + "\n")
         with self.lock:  # its database is one file
             _openssl("ca", "-batch", "-notext", "-config", self.folder / "ca.conf", "-cert", self.root.certificate,
                      "-keyfile", self.root.key, "-in", request, "-out", one.certificate, "-extfile", extensions,

@@ -23,10 +23,16 @@ class Policy:
     headers: dict = dataclasses.field(default_factory=dict)
     certificate: object = None  # else one that is right for the host
     delay: float = 0            # seconds before the first octet
+    body: object = None         # gives chunks, which are sent without a length, in place of the text
 
 
 def policy(mode, *mx, max_age=86400):
     return "version: STSv1\r\n" + f"mode: {mode}\r\n" + "".join(f"mx: {name}\r\n" for name in mx) + f"max_age: {max_age}\r\n"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 200  # of all who come at once
 
 
 class Policies:
@@ -35,8 +41,7 @@ class Policies:
         default = certificates.issue("web.lab").context()
         default.sni_callback = self._choose
         with host.inside():
-            self.server = http.server.ThreadingHTTPServer((host.ip4, 443), self._handler())
-            self.server.daemon_threads = True
+            self.server = Server((host.ip4, 443), self._handler())
             self.server.socket = default.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -64,12 +69,15 @@ class Policies:
 
             def _send(self, answer):
                 time.sleep(answer.delay)
-                headers = {"Content-Type": "text/plain", "Content-Length": str(len(answer.text)), **answer.headers}
+                self.close_connection = answer.body is not None
+                length = {} if answer.body else {"Content-Length": str(len(answer.text))}
                 self.send_response(answer.status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
+                for name, value in {"Content-Type": "text/plain", **length, **answer.headers}.items():
+                    if value is not None:
+                        self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.text.encode())
+                for chunk in answer.body() if answer.body else (answer.text.encode(),):
+                    self.wfile.write(chunk)
 
             def log_message(self, *_):
                 pass
