@@ -243,6 +243,13 @@ struct status config_check_server(struct slice s)
 	return fail(ERR_SYNTAX, "must be an IP address, with a port or without");
 }
 
+struct status config_check_suppressed(struct slice s)
+{
+	if (is_ok(check_address(s, false)) || is_ok(config_check_hostname(s)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be an address or a domain");
+}
+
 /* RFC 5321 section 4.1.3, as far as addresses are known here. */
 static bool is_address_literal(struct slice s)
 {

@@ -23,6 +23,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "rooms/courier_facts.h"
 #include "rooms/courier_memory.h"
 #include "rooms/peers.h"
 #include "rooms/resolver_client.h"
@@ -51,6 +52,7 @@ struct courier_room {
 	struct courier *courier;
 	struct courier_memory *memory;
 	struct sts_store *policies;
+	struct reporter *reporter;
 	struct courier_options options;
 	struct dns_cache *dns_cache;
 	struct resolver_client behind; /* of what no attempt waits for */
@@ -351,6 +353,15 @@ static struct status put_policy(void *context, const char *domain, struct slice 
 	return call_steward(context, &request, NULL, NULL);
 }
 
+static void tell_facts(void *context, const char *domain, const struct delivery_tls_facts *facts)
+{
+	struct courier_room *state = context;
+	struct room_config *config = room_config_get(state->room);
+	if (config->config->reports.tls)
+		courier_facts_tell(state->reporter, domain, facts);
+	room_config_unref(config);
+}
+
 /* ---- life ---- */
 
 static int open_bundle(void)
@@ -438,6 +449,7 @@ static struct status begin(struct room *room)
 	        .bundle_fd = state->bundle_fd,
 	        .secret = get_secret,
 	        .fetcher = &https_by_curl,
+	        .report = tell_facts,
 	        .context = state,
 	};
 	room_random(&options.key, sizeof(options.key));
@@ -451,6 +463,10 @@ static struct status begin(struct room *room)
 	                                                            .put = put_policy,
 	                                                            .context = state});
 	options.sts_store = sts_store_interface(state->policies);
+	state->reporter = reporter_new(&(struct reporter_options){.key = options.key,
+	                                                          .clock = clock_real(),
+	                                                          .send = reporter_send_to_steward,
+	                                                          .context = room});
 	state->courier = courier_new(&options);
 	state->memory = courier_memory_new(options.key);
 	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)

@@ -19,6 +19,7 @@ struct gate_check_runner;
 struct gate_limits;
 struct gate_listener;
 struct gate_rates;
+struct reporter;
 struct tls_relay;
 
 /* One accepted connection; its thread owns it. */
@@ -56,6 +57,7 @@ struct gate {
 	struct gate_check_runner *checkers;
 	struct dns_cache *dns_cache;
 	struct dnsbl_state *lists;
+	struct reporter *reporter;
 	atomic_size_t header_bytes; /* held by gate_content.c, of all sessions */
 	struct login_limiter *login_limiter;
 	struct tls_relay *relay; /* login gate only */

@@ -352,7 +352,7 @@ static struct status add(struct db *db, void *context)
 	return note_period(db, a);
 }
 
-static bool is_good(const struct report_fact *fact)
+bool report_fact_is_good(const struct report_fact *fact)
 {
 	if ((unsigned)fact->kind >= REPORT_KINDS || fact->n_domains == 0 ||
 	    fact->n_domains > REPORT_DOMAINS_MAX || fact->count == 0 ||
@@ -377,7 +377,7 @@ struct status report_facts_add(struct report_db *db, int64_t now_s, struct slice
 	if (batch.n != REPORT_BATCH_ID_SIZE)
 		return fail(ERR_INVALID, "a batch without a proper id");
 	for (size_t i = 0; i < n_facts; i++)
-		if (!is_good(&facts[i]))
+		if (!report_fact_is_good(&facts[i]))
 			return fail(ERR_INVALID, "a fact that no room of ours sends");
 	TRY(report_db_change(db, add, &a));
 	*ret_repeated = a.repeated;
