@@ -27,6 +27,7 @@
 #include "rooms/steward_lookup.h"
 #include "rooms/steward_policies.h"
 #include "rooms/steward_queue.h"
+#include "rooms/steward_reports.h"
 
 #include "os/clock.h"
 #include "os/fd.h"
@@ -56,7 +57,8 @@ struct steward {
 	int config_dir;
 	int control_fd;
 	pthread_mutex_t reload_lock; /* one reload at a time */
-	struct report_db *reports;
+	struct report_db *report_db;
+	struct steward_reports *reports;
 	atomic_uint n_clients; /* of the control socket */
 };
 
@@ -359,7 +361,9 @@ static json_t *execute(struct steward *steward, struct slice line)
 	if (!reply && command)
 		reply = steward_dkim(steward->room, command, request);
 	if (!reply && command)
-		reply = steward_policies(steward->room, steward->reports, command, request);
+		reply = steward_policies(steward->room, steward->report_db, command, request);
+	if (!reply && command)
+		reply = steward_reports_command(steward->reports, command, request);
 	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");
@@ -462,7 +466,7 @@ static void on_meet(struct room *room, enum ipc_room who, struct slice name, int
 {
 	const struct steward *steward = room->state;
 	(void)name;
-	steward_door_serve(steward->reports, who, fd);
+	steward_door_serve(steward->report_db, who, fd);
 }
 
 /* From SIGHUP, by the supervisor: on a thread, since the supervisor's channel is read by this one.
@@ -529,7 +533,7 @@ static struct status open_reports(struct steward *steward)
 	struct status status;
 	do {
 		/* Behind the sandbox the directory is the current one. */
-		status = report_db_open("reports.db", NULL, &steward->reports);
+		status = report_db_open("reports.db", NULL, &steward->report_db);
 		if (status.code == ERR_BUSY)
 			usleep(OPEN_PAUSE_MS * 1000);
 	} while (status.code == ERR_BUSY && !deadline_passed(deadline));
@@ -549,6 +553,9 @@ static struct status begin(struct room *room)
 		TRY(socket_wait_readable(ipc_channel_fd(room->supervisor), SOCKET_FOLLOWS_MS));
 		TRY(ipc_channel_pump(room->supervisor));
 	}
+	steward->reports = steward_reports_start(room, steward->report_db);
+	if (!steward->reports)
+		return fail(ERR_BUSY, "no thread for reports");
 	struct thread_options options = {.name = "control", .stack_size = (size_t)256 * 1024};
 	return thread_start(&options, run_control, steward, NULL);
 }
