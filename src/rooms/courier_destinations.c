@@ -4,7 +4,7 @@
 #include "delivery/tlsrpt.h"
 #include "mailauth/dmarc_destination.h"
 
-#define ADDRESS_MAX        320u
+#define UNUSUAL            "an address that mail cannot be sent to without quotes or SMTPUTF8"
 #define URI_MAX            1000u
 #define LOOKUPS_TIMEOUT_MS 60000
 
@@ -26,6 +26,20 @@ static bool is_known(const struct finding *f, const char *uri, const char *addre
 			return true;
 	}
 	return false;
+}
+
+/* As SMTP and a header have it without quotes (RFC 5322 section 3.2.3, dot-atom): all that is seen
+ * in records. */
+static bool is_plain(struct slice address)
+{
+	size_t at = slice_rindex(address, '@');
+	for (size_t i = 0; at != SIZE_MAX && i < at; i++) {
+		uint8_t c = address.p[i];
+		if (!ascii_is_alnum(c) &&
+		    (!ascii_is_print(c) || c == 0 || strchr(" \"(),:;<>@[\\]", c)))
+			return false;
+	}
+	return at != SIZE_MAX && at > 0 && at + 1 < address.n && slice_is_ascii(address);
 }
 
 /* Visible ASCII, as the parsers of records let it through; else it is named by that alone. */
@@ -57,10 +71,10 @@ static void add_tls(struct finding *f, const struct tlsrpt_uri *uri)
 {
 	switch (uri->kind) {
 	case TLSRPT_URI_MAILTO:
-		if (slice_is_ascii(slice_str(uri->address)))
+		if (is_plain(slice_str(uri->address)))
 			add(f, uri->text, uri->address, 0, "");
 		else
-			add(f, uri->text, "", 0, "the address needs SMTPUTF8");
+			add(f, uri->text, "", 0, UNUSUAL);
 		break;
 	case TLSRPT_URI_HTTPS:
 		add(f, uri->text, "", 0, "");
@@ -97,17 +111,13 @@ struct dmarc_finding {
 /* The limit is the original record's: who overrides the address may have said another. */
 static void add_dmarc(struct finding *f, const struct dmarc_uri *uri, const struct dmarc_uri *from)
 {
-	struct buf address;
-	buf_init(&address, ADDRESS_MAX);
 	uint64_t limit = uri->has_limit ? uri->limit : from->has_limit ? from->limit : 0;
-	bool good = dmarc_uri_address(uri, &address) && !buf_failed(&address) &&
-	            slice_is_ascii(buf_slice(&address));
-	const char *copy = good ? arena_cstr(f->arena, buf_slice(&address)) : NULL;
-	if (copy)
-		add(f, uri->text, copy, limit, "");
+	const char *address =
+	        arena_printf(f->arena, "%.*s@%s", SLICE_FMT(uri->local), uri->host.text);
+	if (address && is_plain(slice_str(address)))
+		add(f, uri->text, address, limit, "");
 	else
-		add(f, uri->text, "", limit, "an address that cannot be written to");
-	buf_done(&address);
+		add(f, uri->text, "", limit, UNUSUAL);
 }
 
 /* False: it is not known now. */

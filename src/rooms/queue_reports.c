@@ -58,6 +58,7 @@ static void add(struct queue_room *q, const Door__QueueReport *report, int fd,
 	*recipient = (struct queue_recipient){
 	        .address = slice_str(report->recipient),
 	        .notify = QUEUE_NOTIFY_NEVER,
+	        .orcpt = slice_empty(),
 	};
 	*ret_add = (struct queue_add){
 	        .submission_id = door_bytes(report->submission_id),
@@ -66,10 +67,13 @@ static void add(struct queue_room *q, const Door__QueueReport *report, int fd,
 	                    .from = slice_str(report->sender),
 	                    .message_id = slice_str(report->message_id),
 	                    .subject = slice_str(report->subject),
+	                    .references = slice_empty(),
 	                    .prefix = signatures,
+	                    .envid = slice_empty(),
 	                    .size = report->size,
 	                    .tls_optional = report->tls_optional},
 	        .body_fd = fd,
+	        .transport = slice_empty(),
 	        .recipients = recipient,
 	        .n_recipients = 1,
 	};

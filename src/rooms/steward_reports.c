@@ -15,6 +15,8 @@
 #include "rooms/report_policies.h"
 #include "rooms/steward_reports_private.h"
 
+#include <poll.h>
+
 #define STACK              ((size_t)512 * 1024)
 #define TASK_ARENA         ((size_t)4 * 1024 * 1024)
 #define REPLY_ARENA        ((size_t)1024 * 1024)
@@ -93,24 +95,51 @@ static const char *refusal_of(const struct config *config, const struct report_t
 
 /* ---- destinations ---- */
 
+static struct status read_reply(ProtobufCMessage *message, const Door__CourierReply **ret_reply)
+{
+	*ret_reply = (const Door__CourierReply *)message;
+	return (*ret_reply)->status ? ok() : fail(ERR_PROTOCOL, "malformed reply of the courier");
+}
+
 static struct status ask_courier(struct steward_reports *s, const Door__CourierRequest *request,
-                                 int fd, struct arena *arena, const Door__CourierReply **ret_reply)
+                                 struct arena *arena, const Door__CourierReply **ret_reply)
+{
+	ProtobufCMessage *message = NULL;
+	TRY(room_call(s->room, IPC_ROOM_COURIER, "", 0, &request->base, NULL, 0, COURIER_TIMEOUT_MS,
+	              &door__courier_reply__descriptor, arena, &message));
+	return read_reply(message, ret_reply);
+}
+
+/* A channel whose other end has not been closed while nobody looked. */
+static struct status live_courier(struct steward_reports *s, struct ipc_channel **ret_channel)
+{
+	struct ipc_channel *channel;
+	TRY(room_peer(s->room, IPC_ROOM_COURIER, "", &channel));
+	struct pollfd end = {.fd = ipc_channel_fd(channel), .events = POLLIN};
+	if (poll(&end, 1, 0) > 0 && (end.revents & (POLLHUP | POLLERR))) {
+		ipc_channel_close(channel);
+		ipc_channel_unref(channel);
+		return room_peer(s->room, IPC_ROOM_COURIER, "", ret_channel);
+	}
+	*ret_channel = channel;
+	return ok();
+}
+
+/* Not by room_call, which asks again when the other room ended: a POST is made once. */
+static struct status ask_courier_once(struct steward_reports *s,
+                                      const Door__CourierRequest *request, int fd,
+                                      struct arena *arena, const Door__CourierReply **ret_reply)
 {
 	ProtobufCMessage *message = NULL;
 	struct ipc_channel *channel;
-	int found = -1;
-	TRY(room_peer(s->room, IPC_ROOM_COURIER, "", &channel));
-	/* Not by room_call, which asks again when the other room ended: a POST is made once. */
-	struct status status =
-	        door_call(channel, 0, &request->base, &fd, fd >= 0, COURIER_TIMEOUT_MS,
-	                  &door__courier_reply__descriptor, arena, &message, &found);
-	fd_close(&found);
+	TRY(live_courier(s, &channel));
+	struct status status = door_call(channel, 0, &request->base, &fd, 1, COURIER_TIMEOUT_MS,
+	                                 &door__courier_reply__descriptor, arena, &message, NULL);
 	if (status.code == ERR_CLOSED)
 		ipc_channel_close(channel);
 	ipc_channel_unref(channel);
 	TRY(status);
-	*ret_reply = (const Door__CourierReply *)message;
-	return (*ret_reply)->status ? ok() : fail(ERR_PROTOCOL, "malformed reply of the courier");
+	return read_reply(message, ret_reply);
 }
 
 static struct slice keep(const char *text, size_t max, struct arena *arena)
@@ -158,7 +187,7 @@ static struct status find(struct steward_reports *s, const struct config *config
 	find.domain = arena_cstr(arena, topic->domain);
 	request.body_case = DOOR__COURIER_REQUEST__BODY_FIND_DESTINATIONS;
 	request.find_destinations = &find;
-	struct status status = find.domain ? ask_courier(s, &request, -1, arena, &reply)
+	struct status status = find.domain ? ask_courier(s, &request, arena, &reply)
 	                                   : fail(ERR_LIMIT, "a domain is too long");
 	if (!is_ok(status))
 		return report_outbox_later(s->db, topic->id, now_s(),
@@ -220,7 +249,7 @@ static struct status post(struct handing *h)
 	request.post_report = &post;
 	if (!post.uri)
 		return fail(ERR_INVALID, "a URI that cannot be used");
-	struct status status = ask_courier(h->s, &request, fd, &h->arena, &reply);
+	struct status status = ask_courier_once(h->s, &request, fd, &h->arena, &reply);
 	if (status.code == ERR_CLOSED || status.code == ERR_TIMEOUT)
 		return fail(ERR_BUSY, "the courier ended before it told whether this was taken");
 	if (!is_ok(status))
