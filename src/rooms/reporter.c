@@ -1,5 +1,5 @@
-/* See reporter.h. A keyed hash table of packed facts, and a list of them in the order they came; the thread
- * takes from the head of the list what fits a batch. */
+/* See reporter.h. A keyed hash table of packed facts, and a list of them in the order they came;
+ * the thread takes from the head of the list what fits a batch. */
 #include "rooms/reporter.h"
 
 #include "os/log.h"
@@ -29,8 +29,8 @@ struct reporter {
 	struct entry *buckets[BUCKETS];
 	struct entry *first, **last;
 	size_t n, size;
-	uint64_t n_dropped;      /* not told to the steward yet */
-	uint64_t n_dropped_log;  /* not told in the log yet */
+	uint64_t n_dropped;     /* not told to the steward yet */
+	uint64_t n_dropped_log; /* not told in the log yet */
 	int64_t logged_ms;
 	pthread_t thread;
 	/* The thread's: what is on its way. */
@@ -59,8 +59,8 @@ static void drop(struct reporter *r, uint64_t n)
 static struct entry *find(struct reporter *r, uint64_t hash, struct slice packed)
 {
 	struct entry *entry = r->buckets[hash % BUCKETS];
-	while (entry && (entry->hash != hash ||
-	                 !slice_eq(slice_of(entry->packed, entry->size), packed)))
+	while (entry &&
+	       (entry->hash != hash || !slice_eq(slice_of(entry->packed, entry->size), packed)))
 		entry = entry->next_in_bucket;
 	return entry;
 }
@@ -127,7 +127,8 @@ static void take_batch(struct reporter *r)
 {
 	struct entry **last = &r->batch;
 	size_t n = 0, size = 0;
-	while (r->first && n < REPORTER_BATCH_FACTS && size + r->first->size <= REPORTER_BATCH_SIZE) {
+	while (r->first && n < REPORTER_BATCH_FACTS &&
+	       size + r->first->size <= REPORTER_BATCH_SIZE) {
 		struct entry *entry = r->first;
 		unlink_entry(r, entry);
 		entry->next = NULL;
@@ -170,9 +171,8 @@ static struct status send_batch(struct reporter *r)
 	add.n_dropped = r->batch_dropped;
 	add.facts = ARENA_ARRAY(&arena, MAX(n, (size_t)1), Door__Fact *);
 	for (const struct entry *entry = r->batch; entry && add.facts; entry = entry->next) {
-		Door__Fact *fact =
-		        (Door__Fact *)door_unpack(&door__fact__descriptor,
-		                                  slice_of(entry->packed, entry->size), &arena);
+		Door__Fact *fact = (Door__Fact *)door_unpack(
+		        &door__fact__descriptor, slice_of(entry->packed, entry->size), &arena);
 		if (!fact)
 			continue; /* not of valid UTF-8: nobody could read it */
 		fact->count = entry->count;

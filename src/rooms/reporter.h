@@ -1,13 +1,14 @@
-/* Facts for reports on their way to the steward: collected, equal ones counted together, handed over in
- * batches about each second by a thread of its own. Whoever adds one never waits for the steward.
+/* Facts for reports on their way to the steward: collected, equal ones counted together, handed
+ *over in batches about each second by a thread of its own. Whoever adds one never waits for the
+ *steward.
  *
  *	struct reporter *reporter = reporter_new(&options);
  *	reporter_add(reporter, &fact)          from any thread
  *	reporter_free(reporter)                for tests: hands over what there is, once
  *
- * A batch that is not answered is sent again under its id, which the steward counts once, until it is taken or
- * REPORTER_PATIENCE_MS have passed. Meanwhile new facts are collected up to the limits below; what is beyond
- * them is dropped, counted, told to the steward and in the log.
+ * A batch that is not answered is sent again under its id, which the steward counts once, until it
+ *is taken or REPORTER_PATIENCE_MS have passed. Meanwhile new facts are collected up to the limits
+ *below; what is beyond them is dropped, counted, told to the steward and in the log.
  */
 #pragma once
 
@@ -17,13 +18,14 @@
 #include "steward.pb-c.h"
 
 #define REPORTER_PAUSE_MS    1000
-#define REPORTER_FACTS_MAX   20000u                  /* different ones that wait */
+#define REPORTER_FACTS_MAX   20000u                    /* different ones that wait */
 #define REPORTER_SIZE_MAX    ((size_t)4 * 1024 * 1024) /* bytes of them */
 #define REPORTER_BATCH_FACTS 2000u
-#define REPORTER_BATCH_SIZE  ((size_t)80 * 1024) /* bytes of a batch: fits a packet with its overhead */
-#define REPORTER_FACT_MAX    ((size_t)48 * 1024) /* bytes of one; larger ones are dropped */
-#define REPORTER_PATIENCE_MS (12 * 3600 * 1000)  /* below the steward's REPORT_BATCH_KEEP_S */
-#define REPORTER_RETRY_MS    1000                /* doubled each time */
+#define REPORTER_BATCH_SIZE                                                                        \
+	((size_t)80 * 1024) /* bytes of a batch: fits a packet with its overhead */
+#define REPORTER_FACT_MAX     ((size_t)48 * 1024) /* bytes of one; larger ones are dropped */
+#define REPORTER_PATIENCE_MS  (12 * 3600 * 1000)  /* below the steward's REPORT_BATCH_KEEP_S */
+#define REPORTER_RETRY_MS     1000                /* doubled each time */
 #define REPORTER_RETRY_MAX_MS 60000
 
 struct reporter_options {
