@@ -1,6 +1,5 @@
 """Reports to other domains: mail comes in and goes out, is counted, and who asks for it is told, once."""
 
-import base64
 import email
 import email.policy
 import gzip
@@ -247,6 +246,30 @@ class Dmarc(ReportsCase):
 
 @harness.mailkeep_only
 class Tls(ReportsCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        command(cls.server, "domain", "add", "reporter.test")
+        text = command(cls.server, "dkim", "key", "add", "reporter.test", "s1", "--type", "ed25519")
+        text = re.sub(r"\(([^)]*)\)", lambda m: " ".join(m.group(1).split()), text)
+        name, data = re.search(r"(?m)^(\S+)\. IN TXT (.*)$", text).groups()
+        cls.dns.add(f"{name} TXT {data}")
+        command(cls.server, "dkim", "key", "sign", "reporter.test", "s1", "--running")
+
+    def check_signature(self, message):
+        signature = re.sub(r"\s", "", self.parse(message)["DKIM-Signature"])
+        signed = re.search(r"h=([^;]*)", signature).group(1).lower().split(":")
+        self.assertIn("d=reporter.test", signature)
+        for name in ("from", "tls-report-domain", "tls-report-submitter", "tls-required"):
+            self.assertIn(name, signed)
+        with tempfile.TemporaryDirectory() as folder:
+            path, anchor = pathlib.Path(folder) / "message.eml", pathlib.Path(folder) / "anchor"
+            path.write_bytes(message["data"])
+            anchor.write_text(self.dns.anchor)
+            done = subprocess.run([harness.PROGRAM, "dkim", "verify", "--json", "--anchor", anchor, "--resolver",
+                                   f"{self.dns.address}:{self.dns.port}", path], capture_output=True, timeout=60)
+        self.assertEqual(json.loads(done.stdout)["messages"][0]["signatures"][0]["result"], "pass", done.stdout)
+
     def test_sessions_are_counted_and_the_domain_is_told(self):
         self.wait_retired(self.submit("you@target.test"))
         self.wait_retired(self.submit("you@target.test"))  # by the same session
@@ -259,6 +282,7 @@ class Tls(ReportsCase):
         self.close_the_day()
 
         message, = self.arrived("owner", "tls@owner.test")
+        self.check_signature(message)
         mail = self.parse(message)
         self.assertEqual((mail["TLS-Report-Domain"], mail["TLS-Report-Submitter"], mail["TLS-Required"]),
                          ("target.test", "reporter.test", "No"))
