@@ -149,6 +149,9 @@ static void say_topic(const json_t *topic, bool is_dmarc, struct buf *out)
 	if (cli_json_number(topic, "dropped") > 0)
 		buf_printf(out, "  %" PRId64 " more than could be kept\n",
 		           cli_json_number(topic, "dropped"));
+	if (cli_json_number(topic, "dropped_of_all") > 0)
+		buf_printf(out, "  %" PRId64 " more of this and other domains could not be kept\n",
+		           cli_json_number(topic, "dropped_of_all"));
 	if (*cli_json_text(topic, "why")) {
 		add_named("  ", cli_json_text(topic, "why"), out);
 		buf_add_byte(out, '\n');

@@ -422,7 +422,7 @@ struct status report_facts_clean(struct report_db *db, int64_t now_s)
 
 #define TOPIC_COLUMNS                                                                              \
 	"t.id, t.period, e.begin_at, e.end_at, e.ended, t.kind, t.domain, t.wanted, t.n_facts,"    \
-	" t.n_dropped"
+	" t.n_dropped, e.n_dropped"
 
 static void topic_read(struct db_stmt *stmt, struct arena *arena, struct report_topic *ret_topic)
 {
@@ -437,6 +437,7 @@ static void topic_read(struct db_stmt *stmt, struct arena *arena, struct report_
 	        .wanted = db_int(stmt, 7) != 0,
 	        .n_facts = (uint64_t)db_int(stmt, 8),
 	        .n_dropped = (uint64_t)db_int(stmt, 9),
+	        .n_period_dropped = (uint64_t)db_int(stmt, 10),
 	};
 }
 

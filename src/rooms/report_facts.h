@@ -67,6 +67,7 @@ struct report_topic {
 	struct slice domain;
 	bool wanted;
 	uint64_t n_facts, n_dropped;
+	uint64_t n_period_dropped; /* of all topics, before it was known of which */
 };
 
 /* kind and domain of the topics in question; domain empty: all. Times: periods that overlap them; 0

@@ -188,12 +188,12 @@ static struct status add_progress(struct showing *w, const struct report_topic *
 
 static struct status add_topic(struct showing *w, const struct report_topic *topic, json_t *list)
 {
-	json_t *json =
-	        json_pack("{s:I, s:o, s:I, s:I, s:b, s:b, s:I, s:I}", "id", (json_int_t)topic->id,
-	                  "domain", text_json(topic->domain), "begin", (json_int_t)topic->begin_s,
-	                  "end", (json_int_t)topic->end_s, "ended", (int)topic->ended, "wanted",
-	                  (int)topic->wanted, "rows_counted", (json_int_t)topic->n_facts, "dropped",
-	                  (json_int_t)topic->n_dropped);
+	json_t *json = json_pack(
+	        "{s:I, s:o, s:I, s:I, s:b, s:b, s:I, s:I, s:I}", "id", (json_int_t)topic->id,
+	        "domain", text_json(topic->domain), "begin", (json_int_t)topic->begin_s, "end",
+	        (json_int_t)topic->end_s, "ended", (int)topic->ended, "wanted", (int)topic->wanted,
+	        "rows_counted", (json_int_t)topic->n_facts, "dropped", (json_int_t)topic->n_dropped,
+	        "dropped_of_all", (json_int_t)topic->n_period_dropped);
 	json_array_append_new(list, json);
 	TRY(add_progress(w, topic, json));
 	return w->details ? add_rows(w, topic, json) : ok();
