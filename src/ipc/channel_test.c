@@ -200,7 +200,7 @@ static void only_the_matrix_introduces(void **state)
 	assert_true(ipc_may_introduce(IPC_ROOM_ACCOUNT, IPC_ROOM_VAULT)); /* to sign (DKIM) */
 	assert_false(ipc_may_introduce(IPC_ROOM_ACCOUNT, IPC_ROOM_RESOLVER));
 	assert_false(ipc_may_introduce(IPC_ROOM_ACCOUNT, IPC_ROOM_ACCOUNT));
-	assert_false(ipc_may_introduce(IPC_ROOM_GATE_MX, IPC_ROOM_STEWARD));
+	assert_false(ipc_may_introduce(IPC_ROOM_GATE_LOGIN, IPC_ROOM_STEWARD));
 	assert_false(ipc_may_introduce(IPC_ROOM_WEB, IPC_ROOM_VAULT));
 	for (int room = 0; room < IPC_ROOM_COUNT; room++) {
 		assert_false(ipc_may_introduce((enum ipc_room)room, IPC_ROOM_SUPERVISOR));

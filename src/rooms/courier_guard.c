@@ -143,9 +143,16 @@ void courier_report_session(struct courier_attempt *a, const struct delivery_gua
 	delivery_guard_report(guard, &told, a->facts, a->arena);
 }
 
+/* A server of ours that passes mail on is no server of the recipients' domain. */
+static bool is_relayed(const struct courier_attempt *a)
+{
+	return a->transport && (a->transport->kind == CONFIG_TRANSPORT_SMTP ||
+	                        a->transport->kind == CONFIG_TRANSPORT_SUBMISSION);
+}
+
 void courier_report_all(struct courier_attempt *a)
 {
 	/* RFC 8460 section 3: reports tell nothing about how reports were delivered. */
-	if (a->facts->n > 0 && !a->in->report && a->courier->options.report)
+	if (a->facts->n > 0 && !a->in->report && !is_relayed(a) && a->courier->options.report)
 		a->courier->options.report(a->courier->options.context, a->in->domain, a->facts);
 }

@@ -274,6 +274,7 @@ class Tls(ReportsCase):
         self.wait_retired(self.submit("you@target.test"))
         self.wait_retired(self.submit("you@target.test"))  # by the same session
         self.wait_retired(self.submit("you@untold.test"))
+        self.wait_retired(self.submit("you@crash.test"))  # by a smarthost: not the domain's own server
         row, = self.counted("tlsrpt", "target.test", 1)["rows"]
         self.assertEqual((row["policy"], row["policy_domain"], row["result"], row["host"]),
                          ("no-policy-found", "target.test", "starttls-not-supported", "mx.target.test"))
