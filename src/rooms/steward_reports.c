@@ -427,6 +427,7 @@ static struct status work(struct steward_reports *s, int64_t *ret_next_s)
 	TRY(report_facts_roll(s->db, now_s(), &roll_s));
 	if (now_s() >= s->clean_s) {
 		TRY(report_facts_clean(s->db, now_s()));
+		TRY(report_db_shrink(s->db));
 		s->clean_s = now_s() + CLEAN_EVERY_S;
 	}
 	TRY(do_due(s, &due_s));
