@@ -55,6 +55,9 @@ mta.owner.test A {nobody}
 insecure untold.test
 untold.test MX 10 mx.untold.test
 mx.untold.test A {sink}
+insecure ours.test
+ours.test TXT "v=spf1 ip4:127.0.0.0/8 -all"
+_dmarc.ours.test TXT "v=DMARC1; p=none; rua=mailto:user1@ours.test"
 helo.test A 127.0.0.1
 """
 
@@ -143,6 +146,14 @@ class ReportsCase(test_queue.QueueCase):
     def document(self, mail, content_type):
         part, = [p for p in mail.walk() if p.get_content_type() == content_type]
         return part.get_filename(), gzip.decompress(part.get_payload(decode=True))
+
+    def validate(self, xml):
+        if not shutil.which("xmllint"):
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(xml)
+            file.flush()
+            self.run_tool("xmllint", "--noout", "--nonet", "--schema", SCHEMA, file.name)
 
 
 @harness.mailkeep_only
@@ -235,13 +246,21 @@ class Dmarc(ReportsCase):
         self.assertEqual(record.findtext("identifiers/header_from"), domain)
         self.assertEqual(record.findtext("auth_results/spf/domain"), domain)
 
-    def validate(self, xml):
-        if not shutil.which("xmllint"):
-            return
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(xml)
-            file.flush()
-            self.run_tool("xmllint", "--noout", "--nonet", "--schema", SCHEMA, file.name)
+
+@harness.mailkeep_only
+class Own(ReportsCase):
+    def test_a_report_about_a_domain_of_our_own_stays_in_the_house(self):
+        command(self.server, "domain", "add", "ours.test")
+        command(self.server, "address", "add", "user1", "user1@ours.test")
+        self.receive("ours.test")
+        self.counted("dmarc", "ours.test", 1)
+        self.close_the_day()
+        self.done("dmarc", "ours.test")
+        found, = self.wait(lambda: [m for m in self.inbox() if "Report Domain: ours.test" in (m["Subject"] or "")],
+                           f"no report: {self.entries()}")
+        _, xml = self.document(found, "application/gzip")
+        self.validate(xml)
+        self.assertEqual(ElementTree.fromstring(xml).findtext("policy_published/domain"), "ours.test")
 
 
 @harness.mailkeep_only
