@@ -756,6 +756,35 @@ const struct cli_command cli_commands[] = {
          .args = {{"DOMAIN", CLI_ANY}}, .options = {CLI_RESOLVER_OPTIONS}, .has_json = true,
          .help = "The first line begins with found, absent or unknown (the DNS did not tell).",
          .examples = "mailkeep tlsrpt lookup example.org", .run = cli_tlsrpt_lookup},
+        {"tlsrpt show", "Show what was counted for TLS reports, and what was sent",
+         .args = {{"DOMAIN", CLI_ANY, true}},
+         .options = {{"day", "DATE", CLI_ANY, "Only this UTC day (2026-03-09, today, yesterday)"}},
+         .takes_config = true, .has_json = true,
+         .help = "Of each domain that mail was sent to, and each host with TLSA records, a line a "
+                 "day: whether it is still counted, waits for its time, is sent or was not, and "
+                 "why. With DOMAIN also the sessions: which policy they met, and by what they "
+                 "failed. Kept for two weeks.",
+         .examples =
+                 "mailkeep tlsrpt show --day yesterday\nmailkeep tlsrpt show example.org --json",
+         .run = cli_tlsrpt_show},
+        {"dmarc show", "Show what was counted for DMARC reports, and what was sent",
+         .args = {{"DOMAIN", CLI_ANY, true}},
+         .options = {{"day", "DATE", CLI_ANY, "Only this UTC day (2026-03-09, today, yesterday)"}},
+         .takes_config = true, .has_json = true,
+         .help = "Of each domain whose DMARC record asks for reports, a line a day: whether it is "
+                 "still counted, waits for its time, is sent or was not, and why. With DOMAIN also "
+                 "the messages: where they came from, what was found and what became of them. Kept "
+                 "for two weeks.",
+         .examples = "mailkeep dmarc show --day yesterday\nmailkeep dmarc show example.org --json",
+         .run = cli_dmarc_show},
+        {"reports send", "Send the reports that wait, without waiting for the end of the day",
+         .options = {{"day", "DATE", CLI_ANY, "Only those of this UTC day"}}, .takes_config = true,
+         .has_json = true,
+         .help = "What was counted until now is reported about; what comes later today gets "
+                 "reports "
+                 "of its own. Nothing is sent twice.",
+         .examples = "mailkeep reports send\nmailkeep reports send --day yesterday",
+         .run = cli_reports_send},
 
         {"sendmail", "Submit a message from standard input, as programs do with sendmail(8)",
          .args = {{"RECIPIENT", CLI_ANY, true, true}}, .own_options = true,

@@ -245,6 +245,17 @@ struct config_reception {
 	const char **address_lists_ascii, **domain_lists_ascii, **arc_trusted_ascii;
 };
 
+#define CONFIG_SUPPRESSED_MAX 1000
+
+/* Reports about mail to the domains it is from and goes to. */
+struct config_reports {
+	bool dmarc, tls;
+	struct config_text address;      /* "" for postmaster@ the server's name */
+	struct config_text organization; /* "" for the server's name */
+	struct config_text contact;      /* "" for the address */
+	struct config_texts suppress;    /* addresses and domains that get none */
+};
+
 enum config_exception_kind { CONFIG_EXCEPTION_LIST, CONFIG_EXCEPTION_FORWARD };
 
 #define CONFIG_EXCEPTIONS_MAX        200 /* of an account */
@@ -472,6 +483,7 @@ struct config {
 	struct config_queue queue;
 	struct config_resolver resolver;
 	struct config_reception reception;
+	struct config_reports reports;
 	struct config_transports transports;
 	struct config_routes routes; /* the last level, for all */
 	struct config_domains domains;

@@ -230,6 +230,10 @@ static const struct bad bad_cases[] = {
         {S "log: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]\n", NULL, 7, 21, "s",
          "nested too deeply", ""},
         /* fields */
+        {S "reports: {suppress: [a b]}\n", NULL, 7, 22, "s", "must be an address or a domain", ""},
+        {S "reports: {address: example.org}\n", NULL, 7, 20, "s", "must be an address",
+         "reports@example.org"},
+        {S "reports: {dmarc: maybe}\n", NULL, 7, 18, "s", "true or false", "dmarc: true"},
         {S "hostnam: x\n", NULL, 7, 1, "s", "`hostnam` is no field", "did you mean `hostname`?"},
         {S "message_size: 1\n", NULL, 7, 1, "s", "no field",
          "mailkeep.yaml, as limits.message_size"},

@@ -45,6 +45,7 @@ static const struct config_format selector = {"selector", config_check_selector}
 static const struct config_format field_name = {"field name", config_check_field_name};
 static const struct config_format mx_pattern = {"host name or *.domain", config_check_mx_pattern};
 static const struct config_format report_uri = {"address or https URI", config_check_report_uri};
+static const struct config_format suppressed = {"address or domain", config_check_suppressed};
 static const struct config_format server = {"IP address", config_check_server};
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
@@ -452,6 +453,32 @@ const struct config_field config_fields[] = {
          .doc = "Domains whose ARC seals are believed: where such a server has seen DMARC pass, it "
                 "passes here, although the message was changed on its way.",
          .example = "[lists.example.org]"},
+
+        {CONFIG_SERVER, "reports", CONFIG_GROUP,
+         .doc = "Reports to the owners of domains, once a day, where their DNS asks for them: how "
+                "mail in their name fared here (DMARC), and how TLS with their servers did "
+                "(TLSRPT). `mailkeep dmarc show` and `mailkeep tlsrpt show` tell what was counted "
+                "and what was sent. They are signed with the DKIM keys of the address's domain."},
+        {CONFIG_SERVER, "reports.dmarc", CONFIG_BOOL, AT(reports.dmarc), "true",
+         .doc = "Whether messages are counted for DMARC aggregate reports, and these are sent."},
+        {CONFIG_SERVER, "reports.tls", CONFIG_BOOL, AT(reports.tls), "true",
+         .doc = "Whether TLS sessions are counted for TLS reports, and these are sent."},
+        {CONFIG_SERVER, "reports.address", CONFIG_TEXT, AT(reports.address), .format = &address,
+         .doc = "Whom reports are from; its domain is the submitter. Without it postmaster at the "
+                "server's `hostname`; where that is no name of the public DNS (localhost, say) "
+                "nothing is sent.",
+         .example = "reports@example.org"},
+        {CONFIG_SERVER, "reports.organization", CONFIG_TEXT, AT(reports.organization),
+         .format = &text, .doc = "Name of who reports. Without it the server's `hostname`.",
+         .example = "Example Hosting"},
+        {CONFIG_SERVER, "reports.contact", CONFIG_TEXT, AT(reports.contact), .format = &address,
+         .doc = "Address for questions about reports. Without it the address they are from.",
+         .example = "postmaster@example.org"},
+        {CONFIG_SERVER, "reports.suppress", CONFIG_TEXTS, AT(reports.suppress),
+         .max = CONFIG_SUPPRESSED_MAX, .format = &suppressed,
+         .doc = "Addresses and domains that get no reports, and domains that nothing is reported "
+                "about, whatever their DNS asks for.",
+         .example = "[example.net, reports@example.com]"},
 
         {CONFIG_SERVER, "transports", CONFIG_MAP, AT(transports), .max = CONFIG_TRANSPORTS_MAX,
          .format = &name, ELEMENT(config_transport),

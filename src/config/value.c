@@ -267,6 +267,13 @@ struct status config_check_report_uri(struct slice s)
 	                               "without , ; !");
 }
 
+struct status config_check_suppressed(struct slice s)
+{
+	if (is_ok(check_address(s, false)) || is_ok(config_check_hostname(s)))
+		return ok();
+	return fail(ERR_SYNTAX, "must be an address or a domain");
+}
+
 /* RFC 5321 section 4.1.3, as far as addresses are known here. */
 static bool is_address_literal(struct slice s)
 {

@@ -33,6 +33,7 @@ struct status config_check_address_or_account(struct slice s);
 struct status config_check_name(struct slice s); /* of a transport, route or secret */
 struct status config_check_name_or_empty(struct slice s);
 struct status config_check_host(struct slice s);         /* a domain name or an IP address */
+struct status config_check_suppressed(struct slice s);   /* address or domain */
 struct status config_check_route_domain(struct slice s); /* d, .d with subdomains, ".", [IP] */
 struct status config_check_mechanism(struct slice s);    /* SASL, for a login elsewhere */
 struct status config_check_login(struct slice s);        /* a name to log in with elsewhere */

@@ -1,4 +1,4 @@
-/* A GET by libcurl that trusts the server with nothing.
+/* A GET or POST by libcurl that trusts the server with nothing.
  *
  * Of libcurl's abilities one protocol and one request are left: no redirects, cookies, proxies,
  * passwords, caches, HTTP/2, other protocols. Addresses are given beforehand (CURLOPT_RESOLVE), so
@@ -100,12 +100,15 @@ static void judge_header(struct fetch *f)
 {
 	struct https_response *response = f->response;
 	const char *wanted = f->request->media_type;
+	bool posts = f->request->content_type != NULL;
 	char why[HTTPS_WHY_MAX];
 	snprintf(why, sizeof(why), "the server answers with status %u", response->status);
 	if (response->status >= 300 && response->status < 400)
 		refuse(f, HTTPS_REDIRECT, "the server redirects, which is not followed");
-	else if (response->status != 200)
+	else if (posts ? response->status >= 300 : response->status != 200)
 		refuse(f, HTTPS_STATUS, why);
+	else if (posts)
+		return; /* it was taken, whatever is said of it */
 	else if (f->encoded)
 		refuse(f, HTTPS_ENCODING, "the answer is compressed, which was not asked for");
 	else if (wanted && !slice_ieq_str(slice_str(response->media_type), wanted))
@@ -132,6 +135,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *context)
 static size_t on_body(char *p, size_t one, size_t n, void *context)
 {
 	struct fetch *f = context;
+	if (f->request->content_type)
+		return n;
 	buf_add(&f->body, slice_of(p, one * n));
 	if (!buf_failed(&f->body))
 		return n;
@@ -236,6 +241,24 @@ static bool set_request(CURL *curl, struct fetch *f, struct curl_slist *addresse
 	       curl_easy_setopt(curl, CURLOPT_WRITEDATA, f) == CURLE_OK;
 }
 
+/* The content stays ours. Nothing is expected before it is sent: not each server knows 100
+ * Continue. */
+static bool set_content(CURL *curl, const struct https_request *request, struct curl_slist **fields)
+{
+	char type[HTTPS_TYPE_MAX + 32];
+	if (!request->content_type)
+		return true;
+	snprintf(type, sizeof(type), "Content-Type: %.*s", HTTPS_TYPE_MAX, request->content_type);
+	struct curl_slist *first = curl_slist_append(NULL, type);
+	*fields = first;
+	return first && curl_slist_append(first, "Expect:") &&
+	       curl_easy_setopt(curl, CURLOPT_HTTPHEADER, first) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+	                        (curl_off_t)request->content.n) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->content.p) == CURLE_OK;
+}
+
 /* --- what came of it --- */
 
 static enum https_failure failure_of(CURLcode code)
@@ -281,14 +304,15 @@ static void conclude(struct fetch *f, CURL *curl, CURLcode code)
 static void perform(struct fetch *f)
 {
 	CURL *curl = curl_easy_init();
-	struct curl_slist *addresses = curl_slist_append(NULL, f->resolve);
+	struct curl_slist *addresses = curl_slist_append(NULL, f->resolve), *fields = NULL;
 	if (curl && addresses && set_limits(curl, f) && set_tls(curl, f) &&
-	    set_request(curl, f, addresses))
+	    set_request(curl, f, addresses) && set_content(curl, f->request, &fields))
 		conclude(f, curl, curl_easy_perform(curl));
 	else
 		refuse(f, HTTPS_LOCAL, "libcurl cannot be set up");
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(addresses);
+	curl_slist_free_all(fields);
 }
 
 static void fetch(void *context, const struct https_request *request, struct arena *arena,
@@ -305,7 +329,7 @@ static void fetch(void *context, const struct https_request *request, struct are
 		perform(f);
 	else
 		refuse(f, HTTPS_LOCAL, "there is no URL for such a host");
-	if (ret_response->failure == HTTPS_OK) {
+	if (ret_response->failure == HTTPS_OK && !request->content_type) {
 		ret_response->body = arena_copy(arena, buf_slice(&f->body));
 		if (arena_failed(arena))
 			refuse(f, HTTPS_LOCAL, "too little memory for the answer");

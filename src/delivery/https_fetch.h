@@ -1,12 +1,13 @@
-/* One small text by HTTPS from a stranger's server (by libcurl): for policies of MTA-STS.
+/* One small text by HTTPS from a stranger's server, or to it (by libcurl): for policies of MTA-STS,
+ * and for TLS reports (RFC 8460 section 5.4).
  *
  * The caller brings the addresses: no name is looked up, no resolver of libc is asked. Nothing is
  * read from the environment or from files (proxies, .netrc, certificates, configuration): it works
  * in a sandbox that opens nothing, once https_warm_up has been called.
  *
- * What a server may not do: redirect, answer with anything but 200, compress, send more than was
- * allowed or slower, show a certificate that authorities do not vouch for (tls_pkix_check: DNS-IDs
- * only). HTTP/1.0 and 1.1, TLS 1.2 at least.
+ * What a server may not do: redirect, answer with anything but 200 (any 2xx to a POST), compress,
+ * send more than was allowed or slower, show a certificate that authorities do not vouch for
+ * (tls_pkix_check: DNS-IDs only). HTTP/1.0 and 1.1, TLS 1.2 at least.
  *
  * Thread-safe; every fetch has a connection of its own.
  */
@@ -45,6 +46,10 @@ struct https_request {
 	size_t body_max;        /* octets */
 	int timeout_ms;         /* for all of it */
 	struct tls_authorities *authorities; /* NULL: nobody is trusted */
+	/* A POST of this; the answer's body is not kept, so type and size of it do not matter.
+	 * NULL: a GET. */
+	const char *content_type;
+	struct slice content;
 };
 
 struct https_response {

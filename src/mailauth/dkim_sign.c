@@ -47,6 +47,8 @@ static const struct {
         {"List-Archive", AS_IS},
         {"Auto-Submitted", AS_IS},
         {"TLS-Required", AS_IS},
+        {"TLS-Report-Domain", AS_IS}, /* RFC 8460 section 5.3 wants both signed */
+        {"TLS-Report-Submitter", AS_IS},
 };
 
 static void add_name(struct dkim_names *names, struct slice name)

@@ -7,11 +7,11 @@
  * When this room ends, the queue asks its successor.
  *
  * SECURITY. Hears remote servers, all hostile: their replies, certificates, SASL challenges,
- * policies by HTTPS. Holds the message under way, connections, for a moment the password of a
- * transport, and an open descriptor of the system's certificates of authorities; it can open no
- * file. Connects by TCP to port 25, the ports of the configured transports, and 443 for policies
- * (MTA-STS). An intruder gains what is being delivered while they hold it, and the secrets of
- * transports.
+ * policies by HTTPS, servers that take reports by it. Holds the message under way, connections, for
+ * a moment the password of a transport, and an open descriptor of the system's certificates of
+ * authorities; it can open no file. Connects by TCP to port 25, the ports of the configured
+ * transports, and 443 for policies (MTA-STS). An intruder gains what is being delivered while they
+ * hold it, and the secrets of transports.
  *
  * Limits: ATTEMPTS_MAX attempts at a time (the queue's own limit is lower), those of courier.h.
  */
@@ -23,7 +23,10 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "rooms/courier_destinations.h"
+#include "rooms/courier_facts.h"
 #include "rooms/courier_memory.h"
+#include "rooms/courier_post.h"
 #include "rooms/peers.h"
 #include "rooms/resolver_client.h"
 #include "rooms/sts_store.h"
@@ -40,6 +43,9 @@
 #define REQUEST_ARENA_MAX ((size_t)1024 * 1024)
 #define SECRET_TIMEOUT_MS 10000
 #define POLICY_TIMEOUT_MS 15000
+#define ERRANDS_MAX       16u
+#define ERRAND_STACK      ((size_t)256 * 1024)
+#define POST_SIZE_MAX     ((uint64_t)16 * 1024 * 1024)
 #define POLICY_REPLY_MAX  ((size_t)512 * 1024)
 #define CA_FILE_MAX       ((size_t)1024 * 1024)
 #define PORTS_MAX         (CONFIG_TRANSPORTS_MAX + 2u)
@@ -51,6 +57,7 @@ struct courier_room {
 	struct courier *courier;
 	struct courier_memory *memory;
 	struct sts_store *policies;
+	struct reporter *reporter;
 	struct courier_options options;
 	struct dns_cache *dns_cache;
 	struct resolver_client behind; /* of what no attempt waits for */
@@ -61,7 +68,7 @@ struct courier_room {
 	int keep_fds[2];
 	uint16_t ports[PORTS_MAX]; /* that it may connect to */
 	size_t n_ports;
-	atomic_uint n_attempts;
+	atomic_uint n_attempts, n_errands;
 	atomic_bool draining;
 };
 
@@ -202,34 +209,146 @@ static struct status start_attempt(struct courier_door *door, struct ipc_packet 
 	return status;
 }
 
-/* ---- the door ---- */
+/* ---- what the steward asks ---- */
 
-static struct status forget_policy(struct courier_door *door, struct ipc_packet *packet,
-                                   struct arena *arena, const Door__ForgetPolicy *forget)
+static bool has_port(const struct courier_room *state, uint16_t port)
 {
-	sts_store_forget(door->state->policies, forget->domain);
-	answer(door->channel, packet, ok());
-	arena_done(arena);
+	for (size_t i = 0; i < state->n_ports; i++)
+		if (state->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* One request's thread. */
+struct courier_errand {
+	struct courier_room *state;
+	struct ipc_channel *channel;
+	struct ipc_packet packet; /* id, cid, descriptors */
+	struct arena arena;       /* of the request, and of the work */
+	const Door__CourierRequest *request;
+};
+
+static struct status find_destinations(struct courier_errand *e,
+                                       const struct dns_resolver *resolver,
+                                       const struct config *config, Door__CourierReply *reply)
+{
+	const Door__FindDestinations *find = e->request->find_destinations;
+	enum dmarc_discovery discovery =
+	        config->reception.dmarc_discovery == CONFIG_DMARC_PUBLIC_SUFFIX
+	                ? DMARC_PUBLIC_SUFFIX
+	                : DMARC_TREE_WALK;
+	if (find->kind >= REPORT_KINDS)
+		return fail(ERR_UNSUPPORTED, "unknown kind of report");
+	return courier_destinations_find(resolver, clock_real(), (enum report_kind)find->kind,
+	                                 find->domain, discovery, &e->arena, reply);
+}
+
+static struct status read_report(struct courier_errand *e, uint64_t size, struct slice *ret_report)
+{
+	CLEANUP(fd_close) int fd = ipc_packet_take_fd(&e->packet, 0);
+	if (fd < 0 || size == 0 || size > POST_SIZE_MAX)
+		return fail(ERR_PROTOCOL, "a report comes with its bytes");
+	uint8_t *bytes = arena_alloc(&e->arena, (size_t)size);
+	if (!bytes)
+		return fail(ERR_TEMPORARY, "too little memory for a report");
+	TRY(fd_pread_all(fd, bytes, (size_t)size, 0, NULL));
+	*ret_report = slice_of(bytes, (size_t)size);
 	return ok();
 }
 
-/* OK: the arena has been taken, and the answer is or will be given. */
-static struct status execute(struct courier_door *door, struct ipc_packet *packet,
-                             struct arena *arena, const Door__CourierRequest *request)
+static struct status post_report(struct courier_errand *e, const struct dns_resolver *resolver)
 {
-	switch (request->body_case) {
-	case DOOR__COURIER_REQUEST__BODY_ATTEMPT:
-		return start_attempt(door, packet, arena, request->attempt);
-	case DOOR__COURIER_REQUEST__BODY_FORGET_POLICY:
-		return forget_policy(door, packet, arena, request->forget_policy);
+	const Door__PostReport *post = e->request->post_report;
+	struct courier_uri uri;
+	struct slice report;
+	TRY(courier_uri_parse(slice_str(post->uri), &e->arena, &uri));
+	if (uri.port == 25 || !has_port(e->state, uri.port))
+		return fail(ERR_DENIED, "the sandbox lets nobody connect to this port");
+	TRY(read_report(e, post->size, &report));
+	return courier_post(e->state->courier, resolver, &uri, report, &e->arena);
+}
+
+static struct status do_errand(struct courier_errand *e, const struct dns_resolver *resolver,
+                               const struct config *config, Door__CourierReply *reply)
+{
+	switch (e->request->body_case) {
 	case DOOR__COURIER_REQUEST__BODY_FIND_DESTINATIONS:
+		return find_destinations(e, resolver, config, reply);
 	case DOOR__COURIER_REQUEST__BODY_POST_REPORT:
+		return post_report(e, resolver);
+	case DOOR__COURIER_REQUEST__BODY_FORGET_POLICY:
+		sts_store_forget(e->state->policies, e->request->forget_policy->domain);
+		return ok();
+	case DOOR__COURIER_REQUEST__BODY_ATTEMPT:
 	case DOOR__COURIER_REQUEST__BODY__NOT_SET:
 	case _DOOR__COURIER_REQUEST__BODY__CASE_IS_INT_SIZE:
 		break;
 	}
 	return fail(ERR_UNSUPPORTED, "unknown request");
 }
+
+static void end_errand(struct courier_errand *e)
+{
+	for (size_t i = 0; i < IPC_FDS_MAX; i++) {
+		int fd = ipc_packet_take_fd(&e->packet, i);
+		fd_close(&fd);
+	}
+	arena_done(&e->arena);
+	ipc_channel_unref(e->channel);
+	base_free(e);
+}
+
+static void run_errand(void *context)
+{
+	struct courier_errand *e = context;
+	struct room_config *config = room_config_get(e->state->room);
+	Door__CourierReply reply = DOOR__COURIER_REPLY__INIT;
+	Door__Status said = DOOR__STATUS__INIT;
+	struct resolver_client resolver;
+	struct dns_cached cached;
+	resolver_client_init(&resolver, e->state->room, e->packet.cid);
+	dns_cached_init(&cached, e->state->dns_cache, &resolver.resolver);
+	struct status status = do_errand(e, &cached.resolver, config->config, &reply);
+	said.code = status.code;
+	said.why = door_string(status.why);
+	reply.status = &said;
+	(void)door_answer(e->channel, &e->packet, &reply.base, NULL, 0);
+	room_config_unref(config);
+	atomic_fetch_sub(&e->state->n_errands, 1);
+	end_errand(e);
+}
+
+/* They wait for strangers' servers: each on a thread, beside the attempts. */
+static struct status start_errand(struct courier_door *door, struct ipc_packet *packet,
+                                  struct arena *arena, const Door__CourierRequest *request)
+{
+	const struct thread_options options = {.name = "errand", .stack_size = ERRAND_STACK};
+	struct courier_room *state = door->state;
+	if (atomic_fetch_add(&state->n_errands, 1) >= ERRANDS_MAX) {
+		atomic_fetch_sub(&state->n_errands, 1);
+		return fail(ERR_TEMPORARY, "too many requests at once");
+	}
+	struct courier_errand *e = base_alloc(sizeof(*e));
+	*e = (struct courier_errand){
+	        .state = state,
+	        .channel = ipc_channel_ref(door->channel),
+	        .packet = {.id = packet->id, .cid = packet->cid, .fds = {-1, -1, -1, -1}},
+	        .arena = *arena, /* moved, on success */
+	        .request = request,
+	};
+	e->arena.budget = COURIER_DESTINATIONS_ARENA + POST_SIZE_MAX;
+	e->packet.n_fds = packet->n_fds > 0;
+	e->packet.fds[0] = ipc_packet_take_fd(packet, 0);
+	struct status status = thread_start(&options, run_errand, e, NULL);
+	if (is_ok(status))
+		return status;
+	atomic_fetch_sub(&state->n_errands, 1);
+	arena_init(&e->arena, 0); /* not moved */
+	end_errand(e);
+	return status;
+}
+
+/* ---- the door ---- */
 
 static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, void *context)
 {
@@ -241,10 +360,12 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	        &door__courier_request__descriptor, packet->payload, &arena);
 	if (request && !ipc_may_request(door->who, IPC_ROOM_COURIER, request->body_case))
 		status = fail(ERR_DENIED, "not for this room");
+	else if (request && request->body_case == DOOR__COURIER_REQUEST__BODY_ATTEMPT)
+		status = start_attempt(door, packet, &arena, request->attempt);
 	else if (request)
-		status = execute(door, packet, &arena, request);
+		status = start_errand(door, packet, &arena, request);
 	if (is_ok(status))
-		return; /* the arena has gone along, and the answer is another's */
+		return; /* the arena has gone along */
 	answer(channel, packet, status);
 	arena_done(&arena);
 }
@@ -351,6 +472,15 @@ static struct status put_policy(void *context, const char *domain, struct slice 
 	return call_steward(context, &request, NULL, NULL);
 }
 
+static void tell_facts(void *context, const char *domain, const struct delivery_tls_facts *facts)
+{
+	struct courier_room *state = context;
+	struct room_config *config = room_config_get(state->room);
+	if (config->config->reports.tls)
+		courier_facts_tell(state->reporter, domain, facts);
+	room_config_unref(config);
+}
+
 /* ---- life ---- */
 
 static int open_bundle(void)
@@ -388,14 +518,6 @@ static void read_ca(struct courier_room *state, const struct config_transport *t
 	if (!is_ok(file_read(AT_FDCWD, ca->path, CA_FILE_MAX, &state->files, &ca->pem, &fault)))
 		log_error(0, "certificates of a transport cannot be read",
 		          LOG_STR("transport", transport->name.s), LOG_STR("fault", fault.text));
-}
-
-static bool has_port(const struct courier_room *state, uint16_t port)
-{
-	for (size_t i = 0; i < state->n_ports; i++)
-		if (state->ports[i] == port)
-			return true;
-	return false;
 }
 
 static void add_port(struct courier_room *state, uint16_t port)
@@ -438,6 +560,7 @@ static struct status begin(struct room *room)
 	        .bundle_fd = state->bundle_fd,
 	        .secret = get_secret,
 	        .fetcher = &https_by_curl,
+	        .report = tell_facts,
 	        .context = state,
 	};
 	room_random(&options.key, sizeof(options.key));
@@ -451,6 +574,10 @@ static struct status begin(struct room *room)
 	                                                            .put = put_policy,
 	                                                            .context = state});
 	options.sts_store = sts_store_interface(state->policies);
+	state->reporter = reporter_new(&(struct reporter_options){.key = options.key,
+	                                                          .clock = clock_real(),
+	                                                          .send = reporter_send_to_steward,
+	                                                          .context = room});
 	state->courier = courier_new(&options);
 	state->memory = courier_memory_new(options.key);
 	for (const struct own_ca *ca = state->own_cas; ca; ca = ca->next)

@@ -55,8 +55,9 @@ struct courier_options {
 	const struct mtasts_store *sts_store;
 	/* For lookups that no attempt waits for; NULL: there are none. */
 	const struct dns_resolver *resolver;
-	/* Takes what is to be told in TLS reports; copies it. NULL: nothing is. */
-	void (*report)(void *context, const struct delivery_tls_facts *facts);
+	/* Takes what is to be told in TLS reports about mail to that domain; copies it. NULL:
+	 * nothing is. */
+	void (*report)(void *context, const char *domain, const struct delivery_tls_facts *facts);
 	void *context;
 };
 

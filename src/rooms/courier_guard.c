@@ -52,7 +52,7 @@ static void run_refresh(void *context)
 	if (is_ok(status))
 		delivery_guard_report_fetch(&found, facts, &arena);
 	if (facts->n > 0 && courier->options.report)
-		courier->options.report(courier->options.context, facts);
+		courier->options.report(courier->options.context, refresh->domain, facts);
 	arena_done(&arena);
 	base_free(facts);
 	base_free(refresh->domain);
@@ -153,8 +153,16 @@ void courier_report_session(struct courier_attempt *a, const struct delivery_gua
 	delivery_guard_report(guard, &told, a->facts, a->arena);
 }
 
+/* A server of ours that passes mail on is no server of the recipients' domain. */
+static bool is_relayed(const struct courier_attempt *a)
+{
+	return a->transport && (a->transport->kind == CONFIG_TRANSPORT_SMTP ||
+	                        a->transport->kind == CONFIG_TRANSPORT_SUBMISSION);
+}
+
 void courier_report_all(struct courier_attempt *a)
 {
-	if (a->facts->n > 0 && a->courier->options.report)
-		a->courier->options.report(a->courier->options.context, a->facts);
+	/* RFC 8460 section 3: reports tell nothing about how reports were delivered. */
+	if (a->facts->n > 0 && !a->in->report && !is_relayed(a) && a->courier->options.report)
+		a->courier->options.report(a->courier->options.context, a->in->domain, a->facts);
 }

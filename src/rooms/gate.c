@@ -18,6 +18,7 @@
 #include "os/log.h"
 #include "os/process.h"
 #include "rooms/gate_checks.h"
+#include "rooms/reporter.h"
 #include "tls/relay.h"
 
 #include <errno.h>
@@ -348,6 +349,10 @@ static void begin_mx(struct gate *gate)
 	gate_check_runner_init(gate->checkers);
 	gate->dns_cache = dns_cache_new(DNS_CACHE_SIZE_DEFAULT, key, clock_real());
 	gate->dkim_keys = dkim_key_cache_new();
+	gate->reporter = reporter_new(&(struct reporter_options){.key = key,
+	                                                         .clock = clock_real(),
+	                                                         .send = reporter_send_to_steward,
+	                                                         .context = gate->room});
 	gate->lists = dnsbl_state_new(clock_real());
 }
 

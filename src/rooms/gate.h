@@ -20,6 +20,7 @@ struct gate_check_runner;
 struct gate_limits;
 struct gate_listener;
 struct gate_rates;
+struct reporter;
 struct tls_relay;
 
 /* One accepted connection; its thread owns it. */
@@ -58,6 +59,7 @@ struct gate {
 	struct dns_cache *dns_cache;
 	struct dkim_key_cache *dkim_keys;
 	struct dnsbl_state *lists;
+	struct reporter *reporter;
 	atomic_size_t header_bytes; /* held by gate_content.c, of all sessions */
 	struct login_limiter *login_limiter;
 	struct tls_relay *relay; /* login gate only */

@@ -8,6 +8,7 @@
 
 #include "os/clock.h"
 #include "os/log.h"
+#include "rooms/gate_facts.h"
 #include "verdict.pb-c.h"
 
 #define CHECK_STACK        ((size_t)192 * 1024)
@@ -96,6 +97,8 @@ void gate_checks_reset(struct gate_checks *checks)
 {
 	inspection_free(checks->inspection);
 	checks->inspection = NULL;
+	checks->is_report = false;
+	checks->decision = NULL;
 	arena_reset(&checks->arena);
 }
 
@@ -135,8 +138,10 @@ void gate_checks_begin(struct gate_checks *checks, const struct smtp_envelope *e
 
 void gate_checks_header(struct gate_checks *checks, struct slice header, int64_t now_s)
 {
-	if (checks->inspection)
-		inspection_header(checks->inspection, header, now_s);
+	if (!checks->inspection)
+		return;
+	inspection_header(checks->inspection, header, now_s);
+	checks->is_report = gate_facts_is_report(header);
 }
 
 void gate_checks_body(struct gate_checks *checks, struct slice octets)
@@ -418,6 +423,7 @@ bool gate_checks_decide(struct gate_checks *checks, const struct smtp_envelope *
 	for (size_t i = 0; i < n; i++)
 		log_decision(checks, &targets[i], &decisions[i]);
 	const struct policy_decision *best = mildest(decisions, n);
+	checks->decision = best;
 	if (best->action >= POLICY_DEFER) {
 		*ret_reply = (struct smtp_reply){(uint16_t)best->code, best->enhanced, best->text};
 		return false;
@@ -426,4 +432,27 @@ bool gate_checks_decide(struct gate_checks *checks, const struct smtp_envelope *
 	for (size_t i = 0; i < n; i++)
 		apply(checks, &verdict, &decisions[i], &targets[i]);
 	return true;
+}
+
+/* ---- for reports ---- */
+
+void gate_checks_tell(const struct gate_checks *checks, const struct smtp_envelope *envelope,
+                      unsigned code)
+{
+	bool is_final = (code >= 200 && code < 300) || code >= 500;
+	const struct gate_connection *connection = checks->connection;
+	if (!checks->inspection || !checks->decision || !is_final ||
+	    !connection->config->config->reports.dmarc)
+		return;
+	const struct gate_fact fact = {
+	        .facts = inspection_facts(checks->inspection),
+	        .decision = checks->decision,
+	        .discovery = checks->env.discovery,
+	        .client = connection->peer_text,
+	        .mail_from = envelope->mail.from.kind == SMTP_PATH_NULL
+	                             ? slice_empty()
+	                             : envelope->mail.from.host.text,
+	        .is_report = checks->is_report,
+	};
+	gate_facts_tell(connection->gate->reporter, &fact);
 }

@@ -33,6 +33,10 @@ struct gate_checks {
 	struct inspection_client *client; /* from the first transaction on */
 	struct inspection *inspection;    /* of this transaction; NULL: nothing is checked */
 	struct arena arena;               /* of this transaction */
+	/* For reports: whether this message is one, and what was decided about it; NULL: nothing.
+	 */
+	bool is_report;
+	const struct policy_decision *decision;
 };
 
 void gate_checks_init(struct gate_checks *checks, struct gate_connection *connection);
@@ -58,3 +62,7 @@ struct status gate_checks_trace(const struct gate_checks *checks, struct buf *ou
 bool gate_checks_decide(struct gate_checks *checks, const struct smtp_envelope *envelope,
                         const struct config *config, struct delivery_target *targets, size_t n,
                         int64_t now_s, struct smtp_reply *ret_reply);
+
+/* Has the message counted for DMARC reports, when the reply with this code is its last. */
+void gate_checks_tell(const struct gate_checks *checks, const struct smtp_envelope *envelope,
+                      unsigned code);

@@ -302,6 +302,7 @@ static struct smtp_reply on_data_end(void *context, const struct smtp_envelope *
 	buf_init(&from, 1024);
 	smtp_mailbox_print(&envelope->mail.from, &from);
 	struct smtp_reply reply = take_message(mx, envelope, buf_slice(&from));
+	gate_checks_tell(&mx->checks, envelope, reply.code);
 	log_info(mx->connection->cid, "message", LOG_STR("peer", mx->connection->peer_text),
 	         LOG_SLICE("from", buf_slice(&from)), LOG_UINT("rcpts", envelope->n_rcpts),
 	         LOG_UINT("size", mx->spool.size), LOG_UINT("code", reply.code),

@@ -2,9 +2,10 @@
  * told. See queue_room.h for its parts.
  *
  * SECURITY. Hears account rooms (their own mail and what came of it), steward (the administrator's
- * commands) and the answers of couriers and account rooms it asked. It looks into no message but
- * for the header that a report returns. Holds the queue's directory; no network. An intruder gains
- * mail that is on its way out, and may deliver into mailboxes.
+ * commands, reports about mail that it wrote) and the answers of couriers and account rooms it
+ * asked. It looks into no message but for the header that a report returns. Holds the queue's
+ * directory; no network. An intruder gains mail that is on its way out, and may deliver into
+ * mailboxes.
  */
 #include "rooms/queue_room.h"
 
@@ -59,6 +60,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 		queue_on_add(door, packet, request->add);
 	} else if (request->body_case == DOOR__QUEUE_REQUEST__BODY_REPORTED) {
 		queue_on_reported(door, packet, request->reported);
+	} else if (request->body_case == DOOR__QUEUE_REQUEST__BODY_REPORT) {
+		queue_on_report(door, packet, request->report);
 	} else {
 		queue_on_people(door, packet, request);
 	}

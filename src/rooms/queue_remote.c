@@ -165,6 +165,7 @@ static void fill_attempt(const struct remote *r, Door__Attempt *attempt)
 	attempt->deliver_by_mode = m->deliver_by_mode;
 	attempt->priority = m->priority;
 	attempt->n_attempt = first->n_attempts + 1;
+	attempt->report = slice_eq_str(m->account, QUEUE_REPORTS_ACCOUNT);
 	fill_recipients(r, attempt);
 }
 

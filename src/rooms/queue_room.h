@@ -71,6 +71,14 @@ void queue_commit_adds(struct queue_door *door);
 void queue_on_reported(struct queue_door *door, struct ipc_packet *packet,
                        const Door__QueueReported *reported);
 
+/* ---- queue_reports.c ---- */
+
+/* Under this name reports stand in the queue; no account can have it. */
+#define QUEUE_REPORTS_ACCOUNT "(reports)"
+
+void queue_on_report(struct queue_door *door, struct ipc_packet *packet,
+                     const Door__QueueReport *report);
+
 /* ---- queue_people.c ---- */
 
 void queue_on_people(struct queue_door *door, struct ipc_packet *packet,

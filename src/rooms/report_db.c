@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #define LOG_PAGES_MAX 1000
+#define SHRINK_PAGES  10000
 
 static const char *const version_1[] = {
         "CREATE TABLE sts_policy (domain TEXT PRIMARY KEY, size INTEGER NOT NULL,"
@@ -171,6 +172,19 @@ struct status report_db_change(struct report_db *db, struct status (*run)(struct
 		if (is_ok(status) && db_log_pages(db->db) >= LOG_PAGES_MAX)
 			(void)db_checkpoint(db->db, false);
 	}
+	drop_broken(db);
+	pthread_mutex_unlock(&db->lock);
+	return status;
+}
+
+struct status report_db_shrink(struct report_db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	struct status status = connect_db(db);
+	if (is_ok(status))
+		status = db_shrink(db->db, SHRINK_PAGES);
+	if (is_ok(status))
+		status = db_checkpoint(db->db, true);
 	drop_broken(db);
 	pthread_mutex_unlock(&db->lock);
 	return status;

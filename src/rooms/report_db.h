@@ -28,3 +28,5 @@ struct status report_db_change(struct report_db *db,
                                struct status (*run)(struct db *db, void *context), void *context);
 struct status report_db_read(struct report_db *db,
                              struct status (*run)(struct db *db, void *context), void *context);
+/* Gives the room that much forgetting has left back to the file system. */
+struct status report_db_shrink(struct report_db *db);

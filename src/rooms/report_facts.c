@@ -352,7 +352,7 @@ static struct status add(struct db *db, void *context)
 	return note_period(db, a);
 }
 
-static bool is_good(const struct report_fact *fact)
+bool report_fact_is_good(const struct report_fact *fact)
 {
 	if ((unsigned)fact->kind >= REPORT_KINDS || fact->n_domains == 0 ||
 	    fact->n_domains > REPORT_DOMAINS_MAX || fact->count == 0 ||
@@ -377,7 +377,7 @@ struct status report_facts_add(struct report_db *db, int64_t now_s, struct slice
 	if (batch.n != REPORT_BATCH_ID_SIZE)
 		return fail(ERR_INVALID, "a batch without a proper id");
 	for (size_t i = 0; i < n_facts; i++)
-		if (!is_good(&facts[i]))
+		if (!report_fact_is_good(&facts[i]))
 			return fail(ERR_INVALID, "a fact that no room of ours sends");
 	TRY(report_db_change(db, add, &a));
 	*ret_repeated = a.repeated;
@@ -422,7 +422,7 @@ struct status report_facts_clean(struct report_db *db, int64_t now_s)
 
 #define TOPIC_COLUMNS                                                                              \
 	"t.id, t.period, e.begin_at, e.end_at, e.ended, t.kind, t.domain, t.wanted, t.n_facts,"    \
-	" t.n_dropped"
+	" t.n_dropped, e.n_dropped"
 
 static void topic_read(struct db_stmt *stmt, struct arena *arena, struct report_topic *ret_topic)
 {
@@ -437,6 +437,7 @@ static void topic_read(struct db_stmt *stmt, struct arena *arena, struct report_
 	        .wanted = db_int(stmt, 7) != 0,
 	        .n_facts = (uint64_t)db_int(stmt, 8),
 	        .n_dropped = (uint64_t)db_int(stmt, 9),
+	        .n_period_dropped = (uint64_t)db_int(stmt, 10),
 	};
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "rooms/report_db.h"
+#include "rooms/report_kind.h"
 
 #define REPORT_TOPICS_MAX         20000u  /* of a period */
 #define REPORT_FACTS_MAX          500000u /* of a period: things, not how often they occurred */
@@ -31,12 +32,6 @@
 #define REPORT_DELAY_MIN_S 600        /* from the end of a day to the first report */
 #define REPORT_JITTER_S    (4 * 3600) /* and from that to the last */
 
-enum report_kind {
-	REPORT_TLS,   /* RFC 8460 */
-	REPORT_DMARC, /* RFC 7489, RFC 9990 */
-};
-#define REPORT_KINDS 2u
-
 struct report_fact {
 	enum report_kind kind;
 	struct slice domains[REPORT_DOMAINS_MAX]; /* that are told of it */
@@ -46,7 +41,10 @@ struct report_fact {
 	bool unwanted; /* no reason for a report by itself */
 };
 
-/* INVALID for what no room of ours sends: nothing is counted then. */
+/* Whether it keeps to the limits; what does not is not added. */
+bool report_fact_is_good(const struct report_fact *fact);
+
+/* INVALID with a fact that is not good: nothing is counted then. */
 struct status report_facts_add(struct report_db *db, int64_t now_s, struct slice batch,
                                const struct report_fact *facts, size_t n_facts, uint64_t n_dropped,
                                bool *ret_repeated);
@@ -69,6 +67,7 @@ struct report_topic {
 	struct slice domain;
 	bool wanted;
 	uint64_t n_facts, n_dropped;
+	uint64_t n_period_dropped; /* of all topics, before it was known of which */
 };
 
 /* kind and domain of the topics in question; domain empty: all. Times: periods that overlap them; 0

@@ -78,6 +78,40 @@ struct status report_outbox_enter(struct db *db, int64_t period, int64_t due_s, 
 	return ok();
 }
 
+/* ---- hurrying ---- */
+
+struct hurrying {
+	int64_t from_s, to_s, now_s;
+};
+
+static struct status hurry(struct db *db, void *context)
+{
+	static const char *const statements[] = {
+	        "UPDATE report SET next_at = $1 WHERE state = 0 AND topic IN (SELECT t.id FROM "
+	        "topic t"
+	        " JOIN period e ON e.id = t.period WHERE e.end_at > $2 AND e.begin_at < $3)",
+	        "UPDATE dispatch SET next_at = $1 WHERE state = 0 AND topic IN (SELECT t.id FROM"
+	        " topic t JOIN period e ON e.id = t.period WHERE e.end_at > $2 AND e.begin_at < "
+	        "$3)",
+	};
+	const struct hurrying *h = context;
+	for (size_t i = 0; i < N_ELEMENTS(statements); i++) {
+		CLEANUP(db_donep) struct db_stmt *stmt = NULL;
+		TRY(db_stmt(db, statements[i], &stmt));
+		db_bind(stmt, 1, h->now_s);
+		db_bind(stmt, 2, h->from_s);
+		db_bind(stmt, 3, h->to_s);
+		TRY(db_run(stmt));
+	}
+	return ok();
+}
+
+struct status report_outbox_hurry(struct report_db *db, int64_t from_s, int64_t to_s, int64_t now_s)
+{
+	struct hurrying h = {from_s, to_s, now_s};
+	return report_db_change(db, hurry, &h);
+}
+
 /* ---- rows ---- */
 
 #define DISPATCH_COLUMNS                                                                           \

@@ -60,6 +60,10 @@ struct status report_outbox_enter(struct db *db, int64_t period, int64_t due_s, 
 /* Once at the start: what a crash has left HANDING. */
 struct status report_outbox_resume(struct report_db *db, int64_t now_s);
 
+/* What waits, of periods that overlap these instants, is due now. */
+struct status report_outbox_hurry(struct report_db *db, int64_t from_s, int64_t to_s,
+                                  int64_t now_s);
+
 struct report_dispatch {
 	int64_t topic;
 	unsigned n;     /* its number within the report */

@@ -226,9 +226,11 @@ static void run(void *context)
 {
 	struct reporter *r = context;
 	pthread_mutex_lock(&r->lock);
-	while (!r->ends || r->n > 0) {
+	for (;;) {
 		while (!r->ends && r->n == 0)
 			pthread_cond_wait(&r->wake, &r->lock);
+		if (r->n == 0)
+			break;
 		if (r->size < REPORTER_BATCH_SIZE / 2)
 			rest(r, r->options.pause_ms); /* more may come */
 		take_batch(r);

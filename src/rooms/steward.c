@@ -9,14 +9,16 @@
  *	{"command":"secret-rm","name":"n"}
  *	{"command":"secret-list"}                              {"ok":true,"names":["n"]}
  * and those of the queue (steward_queue.h), about messages (steward_explain.h), of the resolver
- * (steward_lookup.h), for DKIM keys (steward_dkim.h), of certificates (steward_certificates.h) and
- * for policies of MTA-STS (steward_policies.h), about reports that came in (steward_received.h).
+ * (steward_lookup.h), for DKIM keys (steward_dkim.h), of certificates (steward_certificates.h), for
+ * policies of MTA-STS (steward_policies.h), and about reports: those to send (steward_reports.h)
+ * and those that came in (steward_received.h).
  *
  * SECURITY. Hears the administrator (root or the server's own Unix user, checked by the kernel's
  * credentials) and the supervisor; strangers never. Courier and gate-mx have it keep policies and
- * count facts for reports (steward_door.c); texts of strangers among these are stored and handed
- * on, not understood. Reads the config directory, holds no key and no mail. An intruder could make
- * the house serve another config, or set passwords, or send mail as the server itself.
+ * count facts for reports, account rooms keep reports that came in (steward_door.c); texts of
+ * strangers among these are stored and handed on, not understood. Reads the config directory, holds
+ * no key and no mail. An intruder could make the house serve another config, or set passwords, or
+ * send mail as the server itself.
  */
 #include "rooms/peers.h"
 #include "rooms/protocol.h"
@@ -29,6 +31,7 @@
 #include "rooms/steward_policies.h"
 #include "rooms/steward_queue.h"
 #include "rooms/steward_received.h"
+#include "rooms/steward_reports.h"
 
 #include "os/clock.h"
 #include "os/fd.h"
@@ -58,7 +61,8 @@ struct steward {
 	int config_dir;
 	int control_fd;
 	pthread_mutex_t reload_lock; /* one reload at a time */
-	struct report_db *reports;
+	struct report_db *report_db;
+	struct steward_reports *reports;
 	atomic_uint n_clients; /* of the control socket */
 };
 
@@ -363,9 +367,11 @@ static json_t *execute(struct steward *steward, struct slice line)
 	if (!reply && command)
 		reply = steward_dkim(steward->room, command, request);
 	if (!reply && command)
-		reply = steward_policies(steward->room, steward->reports, command, request);
+		reply = steward_policies(steward->room, steward->report_db, command, request);
 	if (!reply && command)
-		reply = steward_received(steward->reports, command, request);
+		reply = steward_received(steward->report_db, command, request);
+	if (!reply && command)
+		reply = steward_reports_command(steward->reports, command, request);
 	if (!reply)
 		reply = json_pack("{s:b, s:s, s:[s]}", "ok", 0, "code", "syntax", "errors",
 		                  "this is no command of the control socket");
@@ -467,7 +473,7 @@ static void on_listen(struct room *room, const Door__Listener *listener, int fd)
 static void on_meet(struct room *room, enum ipc_room who, struct slice name, int fd)
 {
 	const struct steward *steward = room->state;
-	steward_door_serve(room, steward->reports, who, name, fd);
+	steward_door_serve(room, steward->report_db, who, name, fd);
 }
 
 /* From SIGHUP, by the supervisor: on a thread, since the supervisor's channel is read by this one.
@@ -534,7 +540,7 @@ static struct status open_reports(struct steward *steward)
 	struct status status;
 	do {
 		/* Behind the sandbox the directory is the current one. */
-		status = report_db_open("reports.db", NULL, &steward->reports);
+		status = report_db_open("reports.db", NULL, &steward->report_db);
 		if (status.code == ERR_BUSY)
 			usleep(OPEN_PAUSE_MS * 1000);
 	} while (status.code == ERR_BUSY && !deadline_passed(deadline));
@@ -554,6 +560,9 @@ static struct status begin(struct room *room)
 		TRY(socket_wait_readable(ipc_channel_fd(room->supervisor), SOCKET_FOLLOWS_MS));
 		TRY(ipc_channel_pump(room->supervisor));
 	}
+	steward->reports = steward_reports_start(room, steward->report_db);
+	if (!steward->reports)
+		return fail(ERR_BUSY, "no thread for reports");
 	struct thread_options options = {.name = "control", .stack_size = (size_t)256 * 1024};
 	return thread_start(&options, run_control, steward, NULL);
 }

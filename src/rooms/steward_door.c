@@ -70,13 +70,12 @@ static bool may_tell(enum ipc_room who, uint32_t kind)
 	       (who == IPC_ROOM_GATE_MX && kind == REPORT_DMARC);
 }
 
-static struct status read_fact(const struct steward_door *door, const Door__Fact *from,
-                               struct report_fact *to)
+static bool read_fact(const struct steward_door *door, const Door__Fact *from,
+                      struct report_fact *to)
 {
-	if (!may_tell(door->who, from->kind))
-		return fail(ERR_DENIED, "not for this room to tell");
-	if (from->n_domains == 0 || from->n_domains > REPORT_DOMAINS_MAX || !is_readable(from))
-		return fail(ERR_INVALID, "a fact that no room of ours sends");
+	if (!may_tell(door->who, from->kind) || from->n_domains > REPORT_DOMAINS_MAX ||
+	    !is_readable(from))
+		return false;
 	*to = (struct report_fact){
 	        .kind = (enum report_kind)from->kind,
 	        .n_domains = from->n_domains,
@@ -87,21 +86,31 @@ static struct status read_fact(const struct steward_door *door, const Door__Fact
 	};
 	for (size_t i = 0; i < from->n_domains; i++)
 		to->domains[i] = slice_str(from->domains[i]);
-	return ok();
+	return report_fact_is_good(to);
 }
 
-static struct status add_facts(const struct steward_door *door, const Door__AddFacts *add,
-                               struct arena *arena)
+/* One that is of no use does not take the others along. */
+static struct status add_facts(const struct steward_door *door, const struct ipc_packet *packet,
+                               const Door__AddFacts *add, struct arena *arena)
 {
 	struct report_fact *facts =
 	        ARENA_ARRAY(arena, MAX(add->n_facts, (size_t)1), struct report_fact);
+	uint64_t n_dropped = MIN(add->n_dropped, (uint64_t)UINT32_MAX);
+	size_t n = 0;
 	bool repeated;
 	if (!facts || add->n_facts > FACTS_MAX)
 		return fail(ERR_LIMIT, "too many facts at once");
-	for (size_t i = 0; i < add->n_facts; i++)
-		TRY(read_fact(door, add->facts[i], &facts[i]));
-	return report_facts_add(door->db, now_s(), door_bytes(add->batch), facts, add->n_facts,
-	                        add->n_dropped, &repeated);
+	for (size_t i = 0; i < add->n_facts; i++) {
+		bool good = read_fact(door, add->facts[i], &facts[n]);
+		n += good;
+		n_dropped += !good;
+	}
+	if (n < add->n_facts)
+		log_warn(packet->cid, "facts of a room are of no use",
+		         LOG_STR("room", ipc_room_name(door->who)),
+		         LOG_UINT("facts", add->n_facts - n));
+	return report_facts_add(door->db, now_s(), door_bytes(add->batch), facts, n, n_dropped,
+	                        &repeated);
 }
 
 /* ---- reports that came in ---- */
@@ -148,8 +157,9 @@ static struct status add_received(const struct steward_door *door, const Door__A
 
 /* ---- the door ---- */
 
-static struct status execute(const struct steward_door *door, const Door__StewardRequest *request,
-                             struct arena *arena, struct slice *ret_form)
+static struct status execute(const struct steward_door *door, const struct ipc_packet *packet,
+                             const Door__StewardRequest *request, struct arena *arena,
+                             struct slice *ret_form)
 {
 	switch (request->body_case) {
 	case DOOR__STEWARD_REQUEST__BODY_GET_POLICY:
@@ -159,7 +169,7 @@ static struct status execute(const struct steward_door *door, const Door__Stewar
 		return report_policies_put(door->db, slice_str(request->put_policy->domain),
 		                           now_s(), door_bytes(request->put_policy->form));
 	case DOOR__STEWARD_REQUEST__BODY_ADD_FACTS:
-		return add_facts(door, request->add_facts, arena);
+		return add_facts(door, packet, request->add_facts, arena);
 	case DOOR__STEWARD_REQUEST__BODY_ADD_RECEIVED:
 		return add_received(door, request->add_received, arena);
 	case DOOR__STEWARD_REQUEST__BODY__NOT_SET:
@@ -184,7 +194,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	else if (!ipc_may_request(door->who, IPC_ROOM_STEWARD, request->body_case))
 		status = fail(ERR_DENIED, "not for this room");
 	else
-		status = execute(door, request, &arena, &form);
+		status = execute(door, packet, request, &arena, &form);
 	if (!is_ok(status) && status.code != ERR_NOT_FOUND)
 		log_warn(packet->cid, "a room's request failed",
 		         LOG_STR("room", ipc_room_name(door->who)), LOG_STATUS(status));

@@ -27,9 +27,9 @@ def chunked(*parts, last=b"0\r\n\r\n"):
 class Server:
     """Serves each connection by `serve(socket)`, TLS in between where there is a context."""
 
-    def __init__(self, ip, context, serve):
+    def __init__(self, ip, context, serve, port=0):
         self.context, self.serve = context, serve
-        self.listener = socket.create_server((ip, 0), backlog=16)
+        self.listener = socket.create_server((ip, port), backlog=16)
         self.ip, self.port = self.listener.getsockname()[:2]
         self.requests, self.names, self.n_connections = [], [], 0
         self.ended = threading.Event()

@@ -3,8 +3,10 @@
  *
  *	https_try --host NAME --port N --ip ADDRESS[,ADDRESS...] --ca FILE [--path PATH]
  *	          [--type MEDIA-TYPE] [--max OCTETS] [--timeout MS] [--times N] [--open]
+ *	          [--post OCTETS]
  *
- * Prints a JSON object for each of N times. --open leaves the walls away.
+ * Prints a JSON object for each of N times. --open leaves the walls away; --post sends so many
+ *octets.
  */
 #include "delivery/https_fetch.h"
 
@@ -52,20 +54,23 @@ static void add_ips(struct arguments *a, const char *text)
 	}
 }
 
+static void post(struct arguments *a, uint32_t size)
+{
+	uint8_t *content = base_alloc(size + 1);
+	memset(content, 'x', size);
+	a->request.content_type = "application/tlsrpt+gzip";
+	a->request.content = slice_of(content, size);
+}
+
 static void parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
-	        {"host", required_argument, NULL, 'h'},
-	        {"port", required_argument, NULL, 'p'},
-	        {"ip", required_argument, NULL, 'i'},
-	        {"ca", required_argument, NULL, 'c'},
-	        {"path", required_argument, NULL, 'u'},
-	        {"type", required_argument, NULL, 't'},
-	        {"max", required_argument, NULL, 'm'},
-	        {"timeout", required_argument, NULL, 'w'},
-	        {"times", required_argument, NULL, 'n'},
-	        {"open", no_argument, NULL, 'o'},
-	        {NULL, 0, NULL, 0},
+	        {"host", required_argument, NULL, 'h'},  {"port", required_argument, NULL, 'p'},
+	        {"ip", required_argument, NULL, 'i'},    {"ca", required_argument, NULL, 'c'},
+	        {"path", required_argument, NULL, 'u'},  {"type", required_argument, NULL, 't'},
+	        {"max", required_argument, NULL, 'm'},   {"timeout", required_argument, NULL, 'w'},
+	        {"times", required_argument, NULL, 'n'}, {"open", no_argument, NULL, 'o'},
+	        {"post", required_argument, NULL, 'P'},  {NULL, 0, NULL, 0},
 	};
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -77,6 +82,8 @@ static void parse(int argc, char **argv, struct arguments *a)
 			add_ips(a, optarg);
 		else if (option == 'c')
 			a->ca = optarg;
+		else if (option == 'P')
+			post(a, number(optarg));
 		else if (option == 'u')
 			a->request.path = optarg;
 		else if (option == 't')

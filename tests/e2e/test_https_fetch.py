@@ -61,6 +61,46 @@ class FetchCase(unittest.TestCase):
         return server, got
 
 
+def taking(status):
+    """Reads all of a POST, then answers."""
+    def serve(server, connection):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536)
+        head, content = data.split(b"\r\n\r\n", 1)
+        size = int(dict(line.lower().split(": ", 1) for line in head.decode().splitlines()[1:])["content-length"])
+        while len(content) < size:
+            content += connection.recv(65536)
+        server.requests.append(head.decode())
+        server.contents = getattr(server, "contents", []) + [content]
+        connection.sendall(answer(b"thanks" if status[0] != "204" else b"", status, "text/html"))
+    return serve
+
+
+class Post(FetchCase):
+    def test_a_report_is_taken_with_any_2xx(self):
+        for status, size in (("200 OK", 1), ("201 Created", 100), ("202 Accepted", 3000000), ("204 No Content", 70000)):
+            with self.subTest(status):
+                server, got = self.expect("ok", taking(status), "--post", str(size), "--path", "/take?x=y")
+                head = server.requests[0]
+                self.assertTrue(head.startswith("POST /take?x=y HTTP/1.1\r\n"), head)
+                self.assertIn("Content-Type: application/tlsrpt+gzip", head)
+                self.assertNotIn("Expect", head)
+                self.assertEqual(server.contents, [b"x" * size])
+                self.assertEqual(got["size"], 0)
+
+    def test_other_answers_are_failures(self):
+        self.expect("status", taking("400 Bad Request"), "--post", "5", why="400")
+        self.expect("status", taking("503 Busy"), "--post", "5", why="503")
+        self.expect("redirect", taking("307 Elsewhere"), "--post", "5")
+        self.expect("protocol", saying(b""), "--post", "5")
+
+    def test_a_wrong_certificate_gets_nothing(self):
+        wrong, _ = self.other.context("wrong", f"DNS:{HOST}")
+        server, _ = self.expect("certificate", taking("200 OK"), "--post", "5", context=wrong)
+        self.assertEqual(server.requests, [])
+
+
 class Good(FetchCase):
     def test_the_policy_comes_as_it_is(self):
         server, got = self.expect("ok", saying(answer()))
