@@ -6,7 +6,7 @@
 
 #define UNUSUAL            "an address that mail cannot be sent to without quotes or SMTPUTF8"
 #define URI_MAX            1000u
-#define LOOKUPS_TIMEOUT_MS 60000
+#define LOOKUPS_TIMEOUT_MS 20000
 
 struct finding {
 	struct arena *arena;

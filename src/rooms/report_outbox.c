@@ -352,6 +352,7 @@ struct status report_outbox_found(struct report_db *db, int64_t topic, int64_t n
 
 /* ---- again ---- */
 
+/* n_tries: before the one that has just failed. */
 static int64_t pause_after(uint32_t n_tries)
 {
 	int64_t pause = REPORT_RETRY_S;
@@ -387,6 +388,11 @@ struct status report_outbox_later(struct report_db *db, int64_t topic, int64_t n
 }
 
 /* ---- dispatches ---- */
+
+static int64_t pause_of(const struct report_dispatch *dispatch)
+{
+	return pause_after(dispatch->n_tries > 0 ? dispatch->n_tries - 1 : 0);
+}
 
 struct moving {
 	const struct report_dispatch *dispatch;
@@ -475,7 +481,7 @@ static struct status write_dispatch_later(struct db *db, void *context)
 	return move(db, m,
 	            "UPDATE dispatch SET state = $1, next_at = $2, why = $3"
 	            " WHERE topic = $4 AND n = $5 AND state = $6 RETURNING n",
-	            m->now_s + pause_after(m->dispatch->n_tries));
+	            m->now_s + pause_of(m->dispatch));
 }
 
 struct status report_dispatch_later(struct report_db *db, const struct report_dispatch *dispatch,
@@ -528,7 +534,7 @@ static struct status resume_one(struct report_db *db, const struct report_dispat
 	struct moving m = {.dispatch = dispatch,
 	                   .from = REPORT_DISPATCH_HANDING,
 	                   .to = REPORT_DISPATCH_WAITING,
-	                   .now_s = now_s - pause_after(dispatch->n_tries),
+	                   .now_s = now_s - pause_of(dispatch),
 	                   .why = slice_empty()};
 	if (knows)
 		return report_db_change(db, write_dispatch_later, &m);

@@ -22,7 +22,7 @@
 
 #define REPORT_DISPATCHES_MAX  40u   /* of a report */
 #define REPORT_GIVE_UP_S       86400 /* after the first try (RFC 8460 section 5.5) */
-#define REPORT_RETRY_S         900   /* after a failure, doubled each time */
+#define REPORT_RETRY_S         30    /* after a failure, doubled each time */
 #define REPORT_RETRY_MAX_S     14400
 #define REPORT_HANDING_FRESH_S (20 * 3600) /* the queue surely still knows the id */
 #define REPORT_ID_MAX          400u

@@ -328,7 +328,7 @@ class Tls(ReportsCase):
             return found if len(found) == 2 and found["https"]["tries"] > 0 and found["https"]["why"] else None
         found = self.wait(states, f"{self.topics('tlsrpt', 'target.test')}")
         self.assertEqual((found["mailto"]["state"], found["https"]["state"]), ("sent", "waiting"))
-        self.assertGreater(found["https"]["next"], time.time() + 300)
+        self.assertGreater(found["https"]["next"], found["https"]["begun"])
         untold = self.done("tlsrpt", "untold.test")
         self.assertEqual(untold["dispatches"], [])
         self.assertTrue(untold["why"])
@@ -398,8 +398,9 @@ class Crash(ReportsCase):
             time.sleep(0.02 + 0.03 * n_kill)
             self.kill("queue" if n_kill == 4 else "steward")
             self.wait(lambda: self.server.rooms("steward"), "no steward", 60)
-        self.wait(lambda: self.all_topics() and all(t["state"] == "done" for t in self.all_topics()),
-                  "not all is done", 120)
+        # A question to the DNS that is lost on a busy machine costs a second try, half a minute later and more.
+        if not harness.wait_for(lambda: self.all_topics() and all(t["state"] == "done" for t in self.all_topics()), 240):
+            self.fail(f"not all is done: {[t for t in self.all_topics() if t['state'] != 'done'][:3]}")
         topics = self.all_topics()
         self.assertEqual({t["state"] for t in topics}, {"done"}, topics)
         self.assertEqual({d["state"] for t in topics for d in t["dispatches"]}, {"sent"})
