@@ -9,6 +9,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/rsa.h>
+#include <stdatomic.h>
 
 #define STAGE_SIZE ((size_t)2048)
 #define STAGE_PAST ((size_t)512) /* larger pieces are not copied */
@@ -110,6 +111,7 @@ void dkim_hash_peek(struct dkim_hash *hash, struct dkim_hash *copy)
 struct dkim_public_key {
 	enum dkim_key_type type;
 	EVP_PKEY *pkey;
+	atomic_uint n_refs;
 };
 
 static EVP_PKEY *import_numbers(OSSL_PARAM *params)
@@ -149,7 +151,9 @@ static EVP_PKEY *import(const struct dkim_key *key)
 static struct dkim_public_key *wrap(enum dkim_key_type type, EVP_PKEY *pkey)
 {
 	struct dkim_public_key *public_key = base_alloc(sizeof(*public_key));
-	*public_key = (struct dkim_public_key){.type = type, .pkey = pkey};
+	public_key->type = type;
+	public_key->pkey = pkey;
+	atomic_init(&public_key->n_refs, 1);
 	return public_key;
 }
 
@@ -165,17 +169,17 @@ struct status dkim_public_key_new(const struct dkim_key *key, struct dkim_public
 	return ok();
 }
 
-struct dkim_public_key *dkim_public_key_ref(const struct dkim_public_key *key)
+struct dkim_public_key *dkim_public_key_ref(struct dkim_public_key *key)
 {
-	if (EVP_PKEY_up_ref(key->pkey) != 1)
-		BUG("libcrypto does not count");
-	return wrap(key->type, key->pkey);
+	atomic_fetch_add(&key->n_refs, 1);
+	return key;
 }
 
 void dkim_public_key_free(struct dkim_public_key *key)
 {
-	if (key)
-		EVP_PKEY_free(key->pkey);
+	if (!key || atomic_fetch_sub(&key->n_refs, 1) > 1)
+		return;
+	EVP_PKEY_free(key->pkey);
 	base_free(key);
 }
 

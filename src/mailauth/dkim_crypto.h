@@ -23,8 +23,8 @@ struct dkim_public_key;
 /* For a key that is not revoked. INVALID when libcrypto does not take it. What costs too much to
  * verify with is refused before (DKIM_RSA_BITS_MAX): LIMIT. */
 struct status dkim_public_key_new(const struct dkim_key *key, struct dkim_public_key **ret_key);
-/* The same key once more, to be freed by itself. Both may be used at once. */
-struct dkim_public_key *dkim_public_key_ref(const struct dkim_public_key *key);
+/* The same key once more: freed with the last free. Threads may use one at the same time. */
+struct dkim_public_key *dkim_public_key_ref(struct dkim_public_key *key);
 void dkim_public_key_free(struct dkim_public_key *key); /* accepts NULL */
 bool dkim_public_key_verify(const struct dkim_public_key *key, const uint8_t digest[DKIM_HASH_SIZE],
                             struct slice signature);
