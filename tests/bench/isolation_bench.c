@@ -289,13 +289,19 @@ static void compare(enum tls_key_type type, size_t n)
 	fflush(stdout);
 }
 
-int main(void)
+/* isolation_bench [CONNECTIONS] */
+int main(int argc, char **argv)
 {
+	static const uint32_t usual[] = {1, 10, 50};
+	uint32_t wanted = 0;
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < 3; i++) {
-		static const size_t connections[] = {1, 10, 50};
-		compare(TLS_KEY_EC_P256, connections[i]);
-		compare(TLS_KEY_RSA_2048, connections[i]);
+	if (argc > 1 && !slice_to_u32(slice_str(argv[1]), 1000, &wanted))
+		BUG("a number of connections is wanted");
+	for (size_t i = 0; i < N_ELEMENTS(usual); i++) {
+		if (wanted != 0 && wanted != usual[i])
+			continue;
+		compare(TLS_KEY_EC_P256, usual[i]);
+		compare(TLS_KEY_RSA_2048, usual[i]);
 	}
 	return 0;
 }
