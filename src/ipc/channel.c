@@ -454,8 +454,8 @@ struct status ipc_call_wait(struct ipc_channel *channel, struct ipc_wait *wait, 
 			read_for_all(channel, deadline);
 	}
 	forget_wait(channel, wait);
-	if (channel->waits && !channel->reading)
-		pthread_cond_broadcast(&channel->changed); /* someone else takes over reading */
+	if (!channel->reading)
+		pthread_cond_broadcast(&channel->changed); /* who waits, or serves, takes it over */
 	pthread_mutex_unlock(&channel->lock);
 	if (is_ok(status))
 		*ret_reply = wait->reply;

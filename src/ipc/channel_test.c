@@ -112,6 +112,41 @@ static void many_threads_share_one_channel(void **state)
 	close_house(&house);
 }
 
+static void *call_in_vain(void *channel)
+{
+	struct ipc_reply reply = {0};
+	struct status status = ipc_call(channel, 0, SLICE("abc"), NULL, 0, 100, &reply);
+	return status.code == ERR_TIMEOUT ? NULL : channel;
+}
+
+/* A room's thread calls before the room begins to serve on the same channel, and reads for all:
+ * when its call has ended nobody else waits for a reply, and the server must hear that it is his
+ * turn. */
+static void a_server_takes_over_from_a_caller(void **state)
+{
+	const struct ipc_channel_options options = {.on_request = answer_reversed};
+	struct ipc_channel *ours, *theirs;
+	pthread_t caller, server;
+	void *failed;
+	int fds[2];
+	(void)state;
+	make_pair(fds);
+	ours = ipc_channel_new(fds[0], &options);
+	theirs = ipc_channel_new(fds[1], &options);
+	assert_int_equal(pthread_create(&caller, NULL, call_in_vain, ours), 0);
+	usleep(30000);
+	assert_int_equal(pthread_create(&server, NULL, serve, ours), 0);
+	pthread_join(caller, &failed);
+	assert_null(failed);
+	CLEANUP(ipc_reply_done) struct ipc_reply reply = {0};
+	assert_true(is_ok(ipc_call(theirs, 0, SLICE("xyz"), NULL, 0, 10000, &reply)));
+	assert_true(slice_eq_str(reply.packet.payload, "zyx"));
+	ipc_channel_close(ours);
+	pthread_join(server, NULL);
+	ipc_channel_unref(ours);
+	ipc_channel_unref(theirs);
+}
+
 static void a_call_times_out_and_ends_with_the_channel(void **state)
 {
 	(void)state;
@@ -231,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_call_gets_its_reply_and_descriptor),
 	        cmocka_unit_test(many_threads_share_one_channel),
+	        cmocka_unit_test(a_server_takes_over_from_a_caller),
 	        cmocka_unit_test(a_call_times_out_and_ends_with_the_channel),
 	        cmocka_unit_test(hostile_packets_end_the_channel_only),
 	        cmocka_unit_test(an_oversized_message_is_refused_by_the_sender),
