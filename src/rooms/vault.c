@@ -1,8 +1,8 @@
 /* The vault room: holds password verifiers and private keys, signs and verifies for others.
  *
- * Which room may ask for what stands in one table below. Signing is done at once by the channel's
- * thread; what hashes passwords gets a thread of its own, so that it holds up nobody (the vault's
- * library lets only a few run at once).
+ * Which room may ask for what stands in one table (ipc/request.c). Signing is done by the channel's
+ * thread, or where it takes long (RSA) by some beside it; what hashes passwords gets a thread of its
+ * own, so that it holds up nobody (the vault's library lets only a few run at once).
  *
  * SECURITY. Hears gates, steward, courier (a transport's secret), account rooms and queue (DKIM
  * signatures). Holds what must never leave: there is no request that gives a
@@ -30,6 +30,7 @@
 #define TICKET_LIFETIME_S 60
 #define WORKERS_MAX       512u
 #define WORKER_STACK      ((size_t)128 * 1024)
+#define SIGNERS_MAX       4u /* signatures under way beside those of the doors' own threads */
 #define FILE_MAX_SIZE     ((size_t)1024 * 1024)
 #define RENEW_EVERY_S     (12 * 3600)
 #define HOST_KEY_ID       SLICE("host")
@@ -56,7 +57,7 @@ struct vault_room {
 	struct arena files;
 	struct vault *vault;
 	int dir_fd;
-	atomic_uint n_workers;
+	atomic_uint n_workers, n_signers;
 };
 
 /* One peer's channel. */
@@ -281,21 +282,58 @@ static void list_certificates(struct vault_door *door, const struct ipc_packet *
 	arena_done(&arena);
 }
 
-static void sign(struct vault_door *door, const struct ipc_packet *packet,
-                 const Door__Sign *request)
+static void sign(struct vault_room *room, struct ipc_channel *channel,
+                 const struct ipc_packet *packet, const Door__Sign *request)
 {
 	uint8_t signature[TLS_SIGNATURE_MAX];
 	size_t n = 0;
 	Door__VaultReply reply = DOOR__VAULT_REPLY__INIT;
 	struct status status = fail(ERR_PROTOCOL, "unknown signature scheme");
 	if (tls_sign_scheme_is_known(request->scheme))
-		status = vault_key_sign(door->room->vault, door_bytes(request->key_id),
+		status = vault_key_sign(room->vault, door_bytes(request->key_id),
 		                        (enum tls_sign_scheme)request->scheme,
 		                        door_bytes(request->input), signature, sizeof(signature),
 		                        &n);
 	if (is_ok(status))
 		reply.signature = door_binary(slice_of(signature, n));
-	answer(door->channel, packet, status, &reply);
+	answer(channel, packet, status, &reply);
+}
+
+/* ---- signatures that take long ---- */
+
+static void run_signing(void *context)
+{
+	struct vault_work *work = context;
+	sign(work->room, work->channel, &work->packet, work->request->sign);
+	ipc_channel_unref(work->channel);
+	atomic_fetch_sub(&work->room->n_signers, 1);
+	arena_done(&work->arena);
+	base_free(work);
+}
+
+/* RSA costs about as much as the rest of a handshake, so several are made beside each other. False:
+ * there are enough; then the door's own thread makes it, and the arena stays the caller's. */
+static bool start_signing(struct vault_door *door, const struct ipc_packet *packet,
+                          struct arena *arena, const Door__VaultRequest *request)
+{
+	struct thread_options options = {.name = "sign", .stack_size = WORKER_STACK};
+	struct vault_room *room = door->room;
+	if (!tls_sign_scheme_is_slow(request->sign->scheme))
+		return false;
+	if (atomic_fetch_add(&room->n_signers, 1) < SIGNERS_MAX) {
+		struct vault_work *work = base_alloc(sizeof(*work));
+		work->room = room;
+		work->channel = ipc_channel_ref(door->channel);
+		work->packet = (struct ipc_packet){.id = packet->id, .cid = packet->cid};
+		work->arena = *arena; /* moved */
+		work->request = request;
+		if (is_ok(thread_start(&options, run_signing, work, NULL)))
+			return true;
+		ipc_channel_unref(work->channel);
+		base_free(work);
+	}
+	atomic_fetch_sub(&room->n_signers, 1);
+	return false;
 }
 
 static void scram_parameters(struct vault_door *door, const struct ipc_packet *packet,
@@ -448,7 +486,9 @@ static void on_request(struct ipc_channel *channel, struct ipc_packet *packet, v
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_LIST_CERTIFICATES) {
 		list_certificates(door, packet);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SIGN) {
-		sign(door, packet, request->sign);
+		if (start_signing(door, packet, &arena, request))
+			return; /* the arena has gone along */
+		sign(door->room, channel, packet, request->sign);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_SCRAM_PARAMETERS) {
 		scram_parameters(door, packet, request->scram_parameters);
 	} else if (request->body_case == DOOR__VAULT_REQUEST__BODY_VERIFY_KEY ||

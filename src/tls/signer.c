@@ -24,6 +24,11 @@ bool tls_sign_scheme_is_known(uint32_t value)
 	}
 }
 
+bool tls_sign_scheme_is_slow(uint32_t value)
+{
+	return value != TLS_SIGN_ECDSA_SHA256 && value != TLS_SIGN_ED25519;
+}
+
 static bool is_certificate_verify(struct slice input)
 {
 	struct slice head = slice_sub(input, 0, SPACES);
