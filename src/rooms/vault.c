@@ -1,8 +1,8 @@
 /* The vault room: holds password verifiers and private keys, signs and verifies for others.
  *
  * Which room may ask for what stands in one table (ipc/request.c). Signing is done by the channel's
- * thread, or where it takes long (RSA) by some beside it; what hashes passwords gets a thread of its
- * own, so that it holds up nobody (the vault's library lets only a few run at once).
+ * thread, or where it takes long (RSA) by some beside it; what hashes passwords gets a thread of
+ * its own, so that it holds up nobody (the vault's library lets only a few run at once).
  *
  * SECURITY. Hears gates, steward, courier (a transport's secret), account rooms and queue (DKIM
  * signatures). Holds what must never leave: there is no request that gives a
