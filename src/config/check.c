@@ -667,6 +667,37 @@ static void check_resolver(struct checker *c)
 			        resolver->servers.v[i].s);
 }
 
+/* Where a domain of ours has its reports sent: an address that is ours must be there. */
+static void check_report_address(struct checker *c, const struct config_text *place)
+{
+	struct slice localpart, domain;
+	struct config_lookup found;
+	if (slice_index(config_slice(place), ':') != SIZE_MAX || /* a URI */
+	    !config_address_split(config_slice(place), &localpart, &domain))
+		return;
+	config_lookup_address(c->config, localpart, domain, &found);
+	if (found.kind == CONFIG_LOOKUP_ACCOUNT)
+		c->config->accounts.v[found.account - c->config->accounts.v].takes_reports = true;
+	else if (found.kind == CONFIG_LOOKUP_ALIAS)
+		c->config->aliases.v[found.alias - c->config->aliases.v].takes_reports = true;
+	else if (found.kind == CONFIG_LOOKUP_UNKNOWN_USER)
+		WARN_AT(c, CONFIG_DOMAINS_FILE, place,
+		        "reports are asked for at `%s`, which nobody has\ngive the address to an "
+		        "account or an alias",
+		        place->s);
+}
+
+static void check_reports(struct checker *c)
+{
+	for (size_t i = 0; i < c->config->domains.n; i++) {
+		const struct config_domain *domain = &c->config->domains.v[i];
+		for (size_t k = 0; k < domain->tls_reports.n; k++)
+			check_report_address(c, &domain->tls_reports.v[k]);
+		for (size_t k = 0; k < domain->dmarc.reports.n; k++)
+			check_report_address(c, &domain->dmarc.reports.v[k]);
+	}
+}
+
 struct status config_check(struct config *config, struct arena *arena,
                            struct config_problems *problems)
 {
@@ -690,5 +721,7 @@ struct status config_check(struct config *config, struct arena *arena,
 	TRY(enter_addresses(&c));
 	for (size_t i = 0; i < config->domains.n; i++)
 		check_catchall(&c, &config->domains.v[i]);
-	return check_aliases(&c);
+	TRY(check_aliases(&c));
+	check_reports(&c);
+	return ok();
 }

@@ -363,6 +363,7 @@ struct config_account {
 	bool enabled;
 	struct config_exceptions exceptions;
 	struct config_routes routes; /* for what the account sends */
+	bool takes_reports;          /* derived: reports of a domain go to one of its addresses */
 };
 
 struct config_accounts {
@@ -381,6 +382,7 @@ struct config_alias {
 	struct config_texts members;   /* as written */
 	bool allow_from;               /* the accounts behind it may send with its address */
 	const char *address;           /* canonical */
+	bool takes_reports;            /* derived, as an account's */
 	struct config_target *targets; /* enabled accounts, aliases resolved, each account once */
 	size_t n_targets;
 };

@@ -422,6 +422,29 @@ static void all_errors_come_at_once_in_order(void **state)
 	unload(&l);
 }
 
+static void reports_go_to_somebody(void **state)
+{
+	(void)state;
+	struct loaded l;
+	load(&l, SERVER,
+	     "domains:\n"
+	     "  example.org: {tls_reports: [nobody@example.org, 'https://r.example/'],\n"
+	     "    dmarc: {reports: [me+tag@example.org, them@elsewhere.example, a@b.example]}}\n"
+	     "  b.example: {}\n"
+	     "accounts: {me: {addresses: [me@example.org]}, you: {addresses: [you@b.example]}}\n"
+	     "aliases: {a@b.example: {members: [you@b.example]}}\n");
+	print_problems(&l);
+	assert_true(is_ok(l.status));
+	assert_int_equal(l.problems.n, 1);
+	assert_int_equal(l.problems.v[0].severity, CONFIG_WARNING);
+	assert_int_equal(l.problems.v[0].line, 2);
+	assert_non_null(strstr(l.problems.v[0].what, "nobody@example.org"));
+	assert_true(config_account_find(l.config, SLICE("me"))->takes_reports);
+	assert_false(config_account_find(l.config, SLICE("you"))->takes_reports);
+	assert_true(l.config->aliases.v[0].takes_reports);
+	unload(&l);
+}
+
 static void problems_are_kept_up_to_their_limit(void **state)
 {
 	(void)state;
@@ -790,6 +813,7 @@ int main(void)
 	        cmocka_unit_test(paths_are_absolute),
 	        cmocka_unit_test(each_error_is_reported_with_place_and_mend),
 	        cmocka_unit_test(all_errors_come_at_once_in_order),
+	        cmocka_unit_test(reports_go_to_somebody),
 	        cmocka_unit_test(problems_are_kept_up_to_their_limit),
 	        cmocka_unit_test(a_file_that_is_too_large_is_refused),
 	        cmocka_unit_test(a_small_budget_is_a_limit),

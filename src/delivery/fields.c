@@ -25,6 +25,17 @@ bool delivery_field_is_plain(struct slice value)
 	return true;
 }
 
+struct status delivery_fields_begin(struct slice text, const char *version, struct cursor *ret)
+{
+	if (text.n > DELIVERY_RECORD_MAX)
+		return fail(ERR_LIMIT, "the record is too long");
+	if (!slice_starts(text, slice_str(version)))
+		return fail(ERR_SYNTAX, "the record does not begin with its version");
+	*ret = cursor_of(text);
+	(void)cursor_take(ret, strlen(version));
+	return ok();
+}
+
 static struct slice field_name(struct cursor *c)
 {
 	struct slice name = cursor_while(c, is_in_name);

@@ -18,6 +18,9 @@
 #define DELIVERY_FIELD_NAME_MAX 32u
 #define DELIVERY_RECORD_MAX     ((size_t)4096) /* octets of a TXT record that is looked at */
 
+/* A record that begins with the version; *ret is behind it. SYNTAX, LIMIT (DELIVERY_RECORD_MAX), with
+ * why. */
+struct status delivery_fields_begin(struct slice text, const char *version, struct cursor *ret);
 /* Behind the version: *WSP ";" *WSP and a field, or the end. False at the end or after a failure of
  * the cursor. The value is what stands before the next ";", without blanks at its end; it is not
  * empty, and which bytes it may have is its reader's affair. */

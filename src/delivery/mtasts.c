@@ -38,12 +38,8 @@ struct status mtasts_record_parse(struct slice text, struct mtasts_record *ret_r
 {
 	struct mtasts_record record = {.id = ""};
 	struct slice name, value;
-	struct cursor c = cursor_of(text);
-	if (text.n > DELIVERY_RECORD_MAX)
-		return fail(ERR_LIMIT, "the record is too long");
-	if (!slice_starts(text, SLICE(VERSION)))
-		return fail(ERR_SYNTAX, "the record does not begin with " VERSION);
-	(void)cursor_take(&c, SLICE(VERSION).n);
+	struct cursor c;
+	TRY(delivery_fields_begin(text, VERSION, &c));
 	while (delivery_field_next(&c, &name, &value)) {
 		if (!slice_eq_str(name, "id")) {
 			if (!delivery_field_is_plain(value))

@@ -121,12 +121,8 @@ struct status tlsrpt_record_parse(struct slice text, struct arena *arena,
 {
 	struct tlsrpt_record record = {.n = 0};
 	struct slice name, value;
-	struct cursor c = cursor_of(text);
-	if (text.n > DELIVERY_RECORD_MAX)
-		return fail(ERR_LIMIT, "the record is too long");
-	if (!slice_starts(text, SLICE(VERSION)))
-		return fail(ERR_SYNTAX, "the record does not begin with " VERSION);
-	(void)cursor_take(&c, SLICE(VERSION).n);
+	struct cursor c;
+	TRY(delivery_fields_begin(text, VERSION, &c));
 	while (delivery_field_next(&c, &name, &value)) {
 		if (slice_eq_str(name, "rua") && record.n == 0)
 			TRY(read_rua(value, arena, &record));

@@ -285,27 +285,6 @@ static void test_nothing_is_taken_after_a_failed_sync(void **state)
 
 /* ---- power cuts ---- */
 
-static void shell(const char *command)
-{
-	int status = 0;
-	pid_t child = fork();
-	if (child == 0) {
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-/* What is pending in an image was not synced. */
-static void copy_tree(const char *from, const char *to)
-{
-	char command[2000];
-	snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s' && rm -f '%s'/pending-*",
-	         to, from, to, to);
-	shell(command);
-}
-
 static void open_dir_again(struct fixture *f)
 {
 	fd_close(&f->dir_fd);
@@ -318,7 +297,7 @@ static void open_dir_again(struct fixture *f)
 static void test_power_cuts(void **state)
 {
 	struct fixture f;
-	char image[300], command[400];
+	char image[300];
 	const char *text = getenv("QUEUE_FAULT_STEP");
 	uint32_t step = 5;
 	(void)state;
@@ -329,7 +308,7 @@ static void test_power_cuts(void **state)
 	for (unsigned at = 1;; at += MAX(step, 1)) {
 		queue_close(f.queue);
 		f.queue = NULL;
-		copy_tree(f.path, image);
+		faults_copy_tree(f.path, image);
 		faults_keep_image(f.path, image);
 		open_dir_again(&f);
 		assert_ok(queue_open(&f.options, &f.queue));
@@ -341,15 +320,14 @@ static void test_power_cuts(void **state)
 		faults_set(FAULT_NONE, 0, false);
 		faults_keep_image(NULL, NULL);
 		if (happened)
-			copy_tree(image, f.path); /* what the disk has kept */
+			faults_copy_tree(image, f.path); /* what the disk has kept */
 		open_dir_again(&f);
 		fixture_reopen(&f);
 		check(&f);
 		if (!happened)
 			break;
 	}
-	snprintf(command, sizeof(command), "rm -rf '%s'", image);
-	shell(command);
+	faults_remove_tree(image);
 	fixture_done(&f);
 }
 

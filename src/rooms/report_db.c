@@ -205,3 +205,16 @@ struct status report_db_read(struct report_db *db, struct status (*run)(struct d
 	pthread_mutex_unlock(&db->lock);
 	return status;
 }
+
+struct status report_db_totals(struct db *db, const char *sql, int64_t *ret_n, int64_t *ret_size)
+{
+	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
+	bool row = false;
+	TRY(db_stmt(db, sql, &stmt));
+	TRY(db_step(stmt, &row));
+	if (!row)
+		return fail(ERR_CORRUPT, "the database of reports cannot be counted");
+	*ret_n = db_int(stmt, 0);
+	*ret_size = db_int(stmt, 1);
+	return ok();
+}

@@ -30,3 +30,6 @@ struct status report_db_read(struct report_db *db,
                              struct status (*run)(struct db *db, void *context), void *context);
 /* Gives the room that much forgetting has left back to the file system. */
 struct status report_db_shrink(struct report_db *db);
+
+/* Within one of these: of a query that gives one row of a count and a sum. */
+struct status report_db_totals(struct db *db, const char *sql, int64_t *ret_n, int64_t *ret_size);

@@ -191,27 +191,6 @@ static void syncs_that_fail(void **state)
 	fail_everywhere(FAULT_SYNC, true);
 }
 
-static void shell(const char *command)
-{
-	int status = 0;
-	pid_t child = fork();
-	if (child == 0) {
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-/* What is pending in an image was not synced. */
-static void copy_tree(const char *from, const char *to)
-{
-	char command[2000];
-	snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s' && rm -f '%s'/pending-*",
-	         to, from, to, to);
-	shell(command);
-}
-
 /* What was not synced is gone: the database goes on with the image of what the disk had. */
 static void power_that_goes(void **state)
 {
@@ -221,11 +200,11 @@ static void power_that_goes(void **state)
 	for (unsigned at = 1; happened; at += step_of()) {
 		struct report_fixture f;
 		struct answers answers = {.policy = false};
-		char image[300], command[400];
+		char image[300];
 		report_fixture_init(&f, "faulty");
 		report_db_close(f.db);
 		snprintf(image, sizeof(image), "%s.image", f.path);
-		copy_tree(f.path, image);
+		faults_copy_tree(f.path, image);
 		faults_keep_image(f.path, image);
 		assert_ok(report_db_open(f.db_path, f.vfs, &f.db));
 		faults_set(FAULT_POWER, at, true);
@@ -236,12 +215,11 @@ static void power_that_goes(void **state)
 		faults_set(FAULT_NONE, 0, false);
 		faults_keep_image(NULL, NULL);
 		if (happened)
-			copy_tree(image, f.path);
+			faults_copy_tree(image, f.path);
 		assert_ok(report_db_open(f.db_path, f.vfs, &f.db));
 		check(&f, &answers);
 		report_fixture_done(&f);
-		snprintf(command, sizeof(command), "rm -rf '%s'", image);
-		shell(command);
+		faults_remove_tree(image);
 	}
 }
 

@@ -49,15 +49,8 @@ static void bind_report(struct db_stmt *stmt, const struct report_received *r)
 
 static struct status totals(struct db *db, int64_t *ret_n, int64_t *ret_size)
 {
-	CLEANUP(db_donep) struct db_stmt *stmt = NULL;
-	bool row = false;
-	TRY(db_stmt(db, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM received", &stmt));
-	TRY(db_step(stmt, &row));
-	if (!row)
-		return fail(ERR_CORRUPT, "reports cannot be counted");
-	*ret_n = db_int(stmt, 0);
-	*ret_size = db_int(stmt, 1);
-	return ok();
+	return report_db_totals(db, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM received", ret_n,
+	                        ret_size);
 }
 
 static struct status remove_one(struct db *db, struct slice account)

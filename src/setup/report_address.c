@@ -20,7 +20,9 @@ bool setup_is_report_address(const struct config *config, struct slice localpart
 {
 	struct config_lookup to;
 	config_lookup_address(config, localpart, domain, &to);
-	if (to.kind != CONFIG_LOOKUP_ACCOUNT && to.kind != CONFIG_LOOKUP_ALIAS)
+	bool may = (to.kind == CONFIG_LOOKUP_ACCOUNT && to.account->takes_reports) ||
+	           (to.kind == CONFIG_LOOKUP_ALIAS && to.alias->takes_reports);
+	if (!may) /* which of all mail is known by one look */
 		return false;
 	for (size_t i = 0; i < config->domains.n; i++) {
 		const struct config_domain *d = &config->domains.v[i];

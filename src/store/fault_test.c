@@ -277,27 +277,6 @@ static void after_a_failed_sync_nothing_is_written(void **state)
 
 /* ---- power cuts ------------------------------------------------------------------------------ */
 
-static void shell(const char *command)
-{
-	int status = 0;
-	pid_t child = fork();
-	if (child == 0) {
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-/* Both are temporary directories. What is pending in an image was not synced. */
-static void copy_tree(const char *from, const char *to)
-{
-	char command[2000];
-	snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s' && rm -f '%s'/pending-*",
-	         to, from, to, to);
-	shell(command);
-}
-
 static void open_at(struct fixture *f, const char *path)
 {
 	fd_close(&f->dir_fd);
@@ -320,7 +299,7 @@ static void the_power_may_go(void **state)
 	store_close(f.store);
 	snprintf(image, sizeof(image), "%s.image", f.path);
 	for (unsigned at = 1;; at += power_step()) {
-		copy_tree(f.path, image);
+		faults_copy_tree(f.path, image);
 		faults_keep_image(f.path, image);
 		open_at(&f, f.path);
 		faults_set(FAULT_POWER, at, true);
@@ -331,7 +310,7 @@ static void the_power_may_go(void **state)
 		faults_keep_image(NULL, NULL);
 		/* What the disk has kept becomes the account. */
 		if (happened)
-			copy_tree(image, f.path);
+			faults_copy_tree(image, f.path);
 		open_at(&f, f.path);
 		check_account(&f);
 		(void)store_mailbox_delete(f.store, SLICE("new/x"));
@@ -340,9 +319,7 @@ static void the_power_may_go(void **state)
 			break;
 		store_close(f.store);
 	}
-	char command[400];
-	snprintf(command, sizeof(command), "rm -rf '%s'", image);
-	shell(command);
+	faults_remove_tree(image);
 	fixture_done(&f);
 }
 

@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct {
 	pthread_mutex_t lock;
@@ -367,4 +369,33 @@ void faults_register(void)
 	faulty.xOpen = f_open;
 	faulty.xDelete = f_delete;
 	ASSERT(sqlite3_vfs_register(&faulty, 0) == SQLITE_OK);
+}
+
+/* ---- folders ---- */
+
+static void shell(const char *command)
+{
+	int status = 0;
+	pid_t child = fork();
+	if (child == 0) {
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		BUG("a folder cannot be copied or removed");
+}
+
+void faults_copy_tree(const char *from, const char *to)
+{
+	char command[4 * PATH_MAX];
+	snprintf(command, sizeof(command), "rm -rf '%s' && cp -a '%s' '%s' && rm -f '%s'/pending-*",
+	         to, from, to, to);
+	shell(command);
+}
+
+void faults_remove_tree(const char *path)
+{
+	char command[2 * PATH_MAX];
+	snprintf(command, sizeof(command), "rm -rf '%s'", path);
+	shell(command);
 }

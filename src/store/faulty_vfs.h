@@ -26,3 +26,7 @@ bool faults_happened(void); /* since faults_set */
 /* From now on, copies of what is synced below account_path are kept in image_path (both exist; the
  * image holds what the account holds now). NULL ends it. */
 void faults_keep_image(const char *account_path, const char *image_path);
+
+/* `to` becomes a copy of the folder; what is pending in an image was not synced and is left out. */
+void faults_copy_tree(const char *from, const char *to);
+void faults_remove_tree(const char *path);
