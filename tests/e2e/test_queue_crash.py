@@ -235,6 +235,18 @@ class KillRounds(harness.ServerCase):
                     mail[own.group(1).decode()] += 1
         return mail, reports
 
+    def story(self, key):
+        """What the log says of a message, and of the rooms that ended meanwhile."""
+        lines = self.server.log().splitlines()
+        about = next((i for i, line in enumerate(lines) if f"<{key}@kill.test>" in line and "msg=queued" in line), None)
+        if about is None:
+            return f"{key} was never queued"
+        entry, n = (int(re.search(rf"{name}=(\d+)", lines[about])[1]) for name in ("entry", "rcpts"))
+        wanted = re.compile(rf"message={entry - 1}\b|entry=(?:{'|'.join(str(entry + i) for i in range(n))})\b"
+                            r"|room ended|msg=ready|queue opened")
+        ends = max(i for i, line in enumerate(lines) if wanted.search(line) and "message=" in line)
+        return "\n".join(line[:300] for line in lines[about:ends + 1] if wanted.search(line))
+
     def compare(self, ledger):
         boxes = {f"user{n}@localhost": self.inbox(f"user{n}") for n in range(1, ACCOUNTS + 1)}
         often = collections.Counter()  # recipients of more than one delivery, by the number of them
@@ -248,7 +260,8 @@ class KillRounds(harness.ServerCase):
                     n = self.sink.taken[key, recipient]
                     number = int(key.split("-")[0])
                     most = 1 + sum(self.couriers[i] for i in range(number, number + 3))
-                    self.assertTrue(1 <= n <= most, f"seed {SEED}: {key} for {recipient} {n} times, at most {most}")
+                    if not 1 <= n <= most:
+                        self.fail(f"seed {SEED}: {key} for {recipient} {n} times, at most {most}\n{self.story(key)}")
                     if n > 1:
                         often[n] += 1
         # One that was refused for the time being may be queued all the same: the queue was killed between its

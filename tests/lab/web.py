@@ -1,10 +1,12 @@
-"""An HTTPS server for policies of MTA-STS (RFC 8461), good and bad.
+"""An HTTPS server for policies of MTA-STS (RFC 8461), good and bad, and for reports that come in (RFC 8460).
 
     web = Policies(host, certificates)
     web.serve("shop.lab", Policy(policy("enforce", "mx.shop.lab")))
     web.serve("old.lab", Policy(policy("enforce", "*.old.lab"), certificate=expired))
     web.serve("moved.lab", Policy("", status=301, headers={"Location": "https://..."}))
     web.requests     # [(host name, path), ...]
+    web.take_reports("reports.shop.lab", 503, 201)   # what it answers, the last for ever
+    web.posts        # [(host name, path, headers, body), ...]
 """
 
 import dataclasses
@@ -38,6 +40,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Policies:
     def __init__(self, host, certificates):
         self.certificates, self.policies, self.contexts, self.requests = certificates, {}, {}, []
+        self.posts, self.answers = [], {}
         default = certificates.issue("web.lab").context()
         default.sni_callback = self._choose
         with host.inside():
@@ -49,6 +52,10 @@ class Policies:
         name = f"mta-sts.{domain}"
         self.policies[name] = answer
         self.contexts[name] = (answer.certificate or self.certificates.issue(name)).context()
+
+    def take_reports(self, name, *statuses, certificate=None):
+        self.answers[name] = list(statuses)
+        self.contexts[name] = (certificate or self.certificates.issue(name)).context()
 
     def _choose(self, connection, name, _context):
         if name in self.contexts:
@@ -66,6 +73,13 @@ class Policies:
                 web.requests.append((name, self.path))
                 answer = web.policies.get(name) if self.path == PATH else None
                 self._send(answer or Policy("not here\r\n", status=404))
+
+            def do_POST(self):
+                name = self.headers.get("Host", "")
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                web.posts.append((name, self.path, dict(self.headers), body))
+                statuses = web.answers.get(name, [404])
+                self._send(Policy("", status=statuses.pop(0) if len(statuses) > 1 else statuses[0]))
 
             def _send(self, answer):
                 time.sleep(answer.delay)
